@@ -1,0 +1,117 @@
+// options — every option a user may give, with unit and default.
+// Read by settings.ts, which checks them; the docstrings here are the reference.
+// Invariant: all durations are milliseconds, all sizes bytes, unless the name says otherwise.
+// Source: Gun's opts(), ws_opts(); RFC 7692 §7.1 for the parameters of permessage-deflate.
+
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import type { RetryDecision, RetryInfo } from './types.ts';
+
+/** A function of yours that must run beside the socket: it is loaded there, since functions cannot cross threads. */
+export interface ModuleReference {
+  /** URL of the module, absolute: `new URL('./lookup.js', import.meta.url)`. */
+  module: URL | string;
+  /** Name of the export. Default `'default'`. */
+  export?: string | undefined;
+}
+
+/** The four parameters of permessage-deflate, as the client offers them. Source: RFC 7692 §7.1. */
+export interface CompressOptions {
+  /** Ask the server to forget its window after each message. Default false. */
+  serverNoContextTakeover?: boolean | undefined;
+  /** Forget our own window after each message. Default false. */
+  clientNoContextTakeover?: boolean | undefined;
+  /** Largest window the server may use, 9 to 15 bits. Default 15. */
+  serverMaxWindowBits?: number | undefined;
+  /** Largest window we use, 9 to 15 bits. Default 15. */
+  clientMaxWindowBits?: number | undefined;
+  /** Messages below this many bytes are sent uncompressed. Default 1024. */
+  threshold?: number | undefined;
+  /** zlib level of what we send, 0 to 9. Default zlib's own (6). */
+  level?: number | undefined;
+}
+
+/** All of Node's TLS options that are data; `checkServerIdentity` as a module reference. */
+export interface TlsOptions extends Omit<TlsConnectionOptions, TlsForbidden> {
+  /** Default: Node's own check. Loaded in the connection's thread. */
+  checkServerIdentity?: ModuleReference | undefined;
+}
+type TlsForbidden =
+  | 'checkServerIdentity'
+  | 'socket'
+  | 'host'
+  | 'port'
+  | 'path'
+  | 'lookup'
+  | 'secureContext'
+  | 'pskCallback';
+
+/** Options of one WebSocket. */
+export interface WsOptions {
+  /** Request headers. A value may be an array: one field a value. */
+  headers?: Record<string, string | readonly string[]> | readonly (readonly [string, string])[] | undefined;
+  /** Offered in this order (Sec-WebSocket-Protocol); the server must choose one of them or none. Default none. */
+  subprotocols?: readonly string[] | undefined;
+  /** permessage-deflate: `true` offers it with defaults. Default false: it costs more CPU than bytes for most feeds. */
+  compress?: boolean | CompressOptions | undefined;
+  /** Largest message, after inflating, in bytes, up to 2 147 483 647; more closes with 1009. Default 104 857 600. */
+  maxPayload?: number | undefined;
+  /** Most fragments in one message, 0-byte ones included; more closes with 1009. Default 16 384. */
+  maxFragments?: number | undefined;
+  /** Receive credit in messages, topped up with `updateFlow`. Default: automatic credit, counted in bytes. */
+  flow?: number | undefined;
+  /** From the request to a valid answer. Default 10 000. */
+  upgradeTimeout?: number | undefined;
+  /** Ping every so many ms; 0 never. Default 30 000. */
+  keepalive?: number | undefined;
+  /** How long a pong may take before the connection counts as lost. Default 10 000. */
+  pongTimeout?: number | undefined;
+  /** How long the peer may take over the closing handshake. Default 15 000. Source: Gun ws_opts closing_timeout. */
+  closingTimeout?: number | undefined;
+}
+
+/** Options of a connection. */
+export interface OpenOptions extends WsOptions {
+  /** Node's TLS options. Verification is on unless `rejectUnauthorized: false` is given here. */
+  tls?: TlsOptions | undefined;
+  /** What the connection may speak. Only `['http']` for now, which WebSockets upgrade. Default `['http']`. */
+  protocols?: readonly 'http'[] | undefined;
+  /** Dial this unix socket instead of the URL's host and port. */
+  socketPath?: string | undefined;
+  /** Bind to this local address. */
+  localAddress?: string | undefined;
+  /** 4 or 6; 0 for both (the faster wins). Default 0. */
+  family?: 0 | 4 | 6 | undefined;
+  /** Disable Nagle's algorithm. Default true. */
+  noDelay?: boolean | undefined;
+  /** Your own `dns.lookup(hostname, { all: true }, callback)`, loaded in the connection's thread. */
+  lookup?: ModuleReference | undefined;
+  /** Bytes held for an owner without credit before the socket is paused; also the mark above which `send`
+   *  returns false (it throws at four times that). Default 16 777 216. */
+  maxBuffered?: number | undefined;
+  /** Largest head of an answer, in bytes. Default 100 000. Source: Gun http_opts max_header_block_size. */
+  maxHeaderSize?: number | undefined;
+  /** For name resolution. Default 5 000. */
+  lookupTimeout?: number | undefined;
+  /** For the TCP connection, over all addresses. Default 10 000. */
+  connectTimeout?: number | undefined;
+  /** For the TLS handshake. Default 10 000. */
+  tlsTimeout?: number | undefined;
+  /** Attempts after a failure or a loss; 0 none, Infinity for ever. Counted anew once the connection has been
+   *  up for 5 s. Default 5 (`connect()` rejects on its first failure unless this was given). Source: Gun retry. */
+  retry?: number | undefined;
+  /** Between two attempts; the first is made at once. Default: 250 ms doubling to 30 000, with jitter.
+   *  Source: Gun retry_timeout. */
+  retryTimeout?: number | undefined;
+  /** Decides instead: told how many retries are left and of the failure. A function runs with the thread that
+   *  opened the connection and stays behind in a transfer (the default policy goes on); a module reference runs
+   *  beside the socket and moves along. Not called when no retry is left; answering `retries: 0` means one last
+   *  attempt, throwing means none. Source: Gun retry_fun. */
+  retryFun?: ((left: number, info: RetryInfo) => RetryDecision) | ModuleReference | undefined;
+  /** When the owner's thread ends: `'shutdown'` closes politely, `'rehome'` offers the connection to the host as
+   *  `pool.on('orphan')`. Default `'shutdown'`. */
+  onOwnerDown?: 'shutdown' | 'rehome' | undefined;
+  /** Give the connection a thread of its own. Default false. */
+  isolated?: boolean | undefined;
+  /** Aborting closes the connection while it has never been up. */
+  signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,148 @@
+// retry — whether a failed attempt is followed by another, and when.
+// Called by workers/process.ts, which dials, waits, and asks the user's retryFun; chance and time come in as numbers.
+// Invariant: each attempt costs a retry; only a connection that was up for STABLE_AFTER brings them back, so a server
+// that accepts and closes is met with growing delays and an end.
+// Source: gun.erl not_connected/3 and default_retry_fun/2; "equal jitter" (AWS, Exponential Backoff and Jitter).
+
+import { LONGEST } from '../checks.ts';
+import { describe, fromRecord, GunportError, OptionError } from '../errors.ts';
+import type { RetryAnswer, Settings } from '../wire.ts';
+
+/** How long a connection must have been up for its loss to count as the first failure, in milliseconds. */
+export const STABLE_AFTER = 5_000;
+/** The second attempt waits for about this long, in milliseconds; each later one for twice as long as the one before. */
+export const FIRST_DELAY = 250;
+/** Longest delay, in milliseconds. */
+export const LONGEST_DELAY = 30_000;
+
+/** An attempt that failed, or an established connection that was lost. */
+export interface Failure {
+  readonly error: GunportError;
+  /** It had been up, as its user understands it: for connect() its WebSocket was open. */
+  readonly wasUp: boolean;
+  /** For how long, in milliseconds; 0 when it was not. */
+  readonly upFor: number;
+  /** It has been up in this or an earlier attempt. */
+  readonly everUp: boolean;
+  /** A number from 0 to 1, for the jitter. */
+  readonly random: number;
+}
+
+/** Another attempt in `delay` ms; or the error to give up with. */
+export type Decision = { readonly delay: number } | { readonly giveUp: GunportError };
+
+/** The retries of one connection. */
+export class Retries {
+  readonly #settings: Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout'>;
+  #left: number;
+  #failures = 0;
+
+  constructor(settings: Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout'>) {
+    this.#settings = settings;
+    this.#left = settings.retry;
+  }
+
+  /** What a retryFun is told of a failure, before failed() is called with its answer. `left` 0: it is not asked. */
+  peek(failure: Failure): { readonly left: number; readonly failures: number } {
+    const anew = isStable(failure);
+    const mayRetry = this.#settings.retryFirst || failure.everUp;
+    const left = anew ? this.#settings.retry : this.#left;
+    return { left: mayRetry ? left : 0, failures: (anew ? 0 : this.#failures) + 1 };
+  }
+
+  /** Takes note of a failure and decides; `answer` is what the user's retryFun said of it, if there is one. */
+  failed(failure: Failure, answer?: RetryAnswer): Decision {
+    const { left, failures } = this.peek(failure);
+    this.#failures = failures;
+    this.#left = left;
+    if (left === 0) return { giveUp: failure.error };
+    if (answer !== undefined) return this.#obey(answer, failure.error);
+    if (isPermanent(failure.error)) return { giveUp: failure.error };
+    this.#left = left - 1;
+    // Gun: "We retry immediately after a disconnect."
+    if (failures === 1) return { delay: 0 };
+    return { delay: this.#settings.retryTimeout ?? backoff(failures - 2, failure.random) };
+  }
+
+  /** Gun: `retries` are left after the attempt that follows now, so 0 is one last attempt. Only an error gives up. */
+  #obey(answer: NonNullable<RetryAnswer>, failure: GunportError): Decision {
+    const wrong = (message: string, cause: unknown) => ({
+      giveUp: new OptionError(message, { phase: failure.phase, cause }),
+    });
+    // What a retryFun answers crosses from user code: nothing of its shape is certain.
+    const given: unknown = answer;
+    if (typeof given !== 'object' || given === null) {
+      return wrong(`retryFun must answer { retries, timeout }, got ${describe(given)}`, failure);
+    }
+    if ('error' in answer) {
+      const error = fromRecord(answer.error);
+      return error instanceof GunportError
+        ? { giveUp: error }
+        : wrong(`retryFun failed: ${error.message}`, error);
+    }
+    const { retries, timeout } = answer;
+    if (!(retries === Infinity || (Number.isSafeInteger(retries) && retries >= 0))) {
+      return wrong(`retryFun must answer retries as an integer from 0, got ${describe(retries)}`, failure);
+    }
+    if (!(typeof timeout === 'number' && timeout >= 0 && timeout <= LONGEST)) {
+      return wrong(
+        `retryFun must answer timeout as a number from 0 to ${LONGEST}, got ${describe(timeout)}`,
+        failure,
+      );
+    }
+    this.#left = retries;
+    return { delay: timeout };
+  }
+}
+
+/** Delay before an attempt, `steps` from 0: half of it fixed, half by chance ("equal jitter"), so that clients of one
+ *  server spread, and none comes back at once. In milliseconds. */
+export function backoff(steps: number, random: number): number {
+  const whole = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(steps, 30));
+  return Math.round(whole / 2 + (random * whole) / 2);
+}
+
+/** Whether another attempt would only fail the same way: a certificate that does not verify, options that TLS does
+ *  not take, an upgrade refused with 4xx (but 408, 425 and 429, which ask for patience). */
+export function isPermanent(error: GunportError): boolean {
+  const { code, status = 0, cause, reason } = error;
+  if (code === 'ERR_GUNPORT_OPTION') return true;
+  if (code === 'ERR_GUNPORT_UPGRADE_REFUSED')
+    return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+  if (code !== 'ERR_GUNPORT_TLS') return false;
+  // Any error may have a code; those of Node and OpenSSL do.
+  return (
+    reason === 'options' || CERTIFICATE_CODES.has(String((cause as { code?: unknown } | undefined)?.code))
+  );
+}
+
+function isStable({ wasUp, upFor }: Failure): boolean {
+  return wasUp && upFor >= STABLE_AFTER;
+}
+
+/** Verification errors of OpenSSL (X509_V_ERR_…, as Node names them) and Node's own. Not among them: CRL not yet
+ *  fetched or out of memory, which may pass. */
+const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
+  'CERT_CHAIN_TOO_LONG',
+  'CERT_HAS_EXPIRED',
+  'CERT_NOT_YET_VALID',
+  'CERT_REJECTED',
+  'CERT_REVOKED',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'ERROR_IN_CERT_NOT_AFTER_FIELD',
+  'ERROR_IN_CERT_NOT_BEFORE_FIELD',
+  'ERR_TLS_CERT_ALTNAME_FORMAT',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'HOSTNAME_MISMATCH',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+  'PATH_LENGTH_EXCEEDED',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY',
+  'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);

@@ -1,0 +1,333 @@
+// wire — the whole protocol between threads, as unions on `type`.
+// Spoken on four kinds of port: owner ↔ process, host ↔ thread, host ↔ consumer (the life line), giver ↔ taker.
+// Invariant: everything here is plain data that structured clone keeps; nothing is added outside this file.
+// Down has two roads, and neither is the data's: 'end' on the owner port for a process that ended by itself,
+// the host's life lines for a thread that died.
+
+import type { MessagePort } from 'node:worker_threads';
+import type { ErrorRecord } from './errors.ts';
+import type { ModuleReference } from './options.ts';
+import type {
+  ConnectionCounters,
+  ConnectionStatus,
+  DownKind,
+  Headers,
+  Protocol,
+  StreamNotice,
+  StreamState,
+} from './types.ts';
+
+/** Options of one WebSocket after checking: all present, all cloneable. */
+export interface WsSettings {
+  readonly path: string;
+  /** Name, value, name, value …, as they go on the wire. */
+  readonly headers: readonly string[];
+  readonly subprotocols: readonly string[];
+  readonly compress: CompressSettings | undefined;
+  readonly maxPayload: number;
+  readonly maxFragments: number;
+  /** undefined: automatic credit. */
+  readonly flow: number | undefined;
+  readonly upgradeTimeout: number;
+  readonly keepalive: number;
+  readonly pongTimeout: number;
+  readonly closingTimeout: number;
+  /** Opened by connect(): upgraded again after each reconnect, under the same stream id. */
+  readonly spans: boolean;
+}
+
+export interface CompressSettings {
+  readonly serverNoContextTakeover: boolean;
+  readonly clientNoContextTakeover: boolean;
+  readonly serverMaxWindowBits: number;
+  readonly clientMaxWindowBits: number;
+  readonly threshold: number;
+  readonly level: number;
+}
+
+/** Options of a connection after checking. */
+export interface Settings {
+  readonly transport: 'tcp' | 'tls' | 'unix';
+  readonly host: string;
+  readonly port: number;
+  /** `ws://host:port` as a user reads it. */
+  readonly origin: string;
+  /** The Host header's value. */
+  readonly authority: string;
+  readonly socketPath: string | undefined;
+  readonly localAddress: string | undefined;
+  readonly family: 0 | 4 | 6;
+  readonly noDelay: boolean;
+  readonly lookup: ModuleReference | undefined;
+  /** Node's TLS options as data, or undefined when the transport is not TLS. */
+  readonly tls: Readonly<Record<string, unknown>> | undefined;
+  readonly checkServerIdentity: ModuleReference | undefined;
+  readonly maxBuffered: number;
+  readonly maxHeaderSize: number;
+  readonly lookupTimeout: number;
+  readonly connectTimeout: number;
+  readonly tlsTimeout: number;
+  readonly retry: number;
+  /** Whether the first attempts may be retried too: open() yes, connect() only when `retry` was given. */
+  readonly retryFirst: boolean;
+  readonly retryTimeout: number | undefined;
+  readonly retryFun: 'ask' | ModuleReference | undefined;
+  readonly onOwnerDown: 'shutdown' | 'rehome';
+  /** For wsUpgrade() calls that give no options of their own. */
+  readonly ws: WsSettings;
+}
+
+// ── owner → process ─────────────────────────────────────────────────────────────────────────────────────────
+
+export type Cast =
+  // frames with room for the mask, laid end to end; the process masks and writes them
+  | { readonly type: 'send'; readonly stream: number; readonly image: Uint8Array; readonly messages: number }
+  // cumulative: how many parcels were read to their end; slabs that were borrowed come home with it
+  | { readonly type: 'ack'; readonly seq: number; readonly slabs?: readonly Uint8Array[] }
+  | { readonly type: 'flow'; readonly stream: number; readonly add: number }
+  | { readonly type: 'upgrade'; readonly stream: number; readonly ws: WsSettings }
+  | {
+      readonly type: 'ping';
+      readonly stream: number;
+      readonly id: number;
+      readonly payload: Uint8Array | undefined;
+    }
+  | { readonly type: 'closeStream'; readonly stream: number; readonly code: number; readonly reason: string }
+  | { readonly type: 'cancel'; readonly stream: number }
+  // polite, bounded by closingTimeout
+  | { readonly type: 'shutdown' }
+  // now
+  | { readonly type: 'close' }
+  | { readonly type: 'info'; readonly id: number }
+  // first word of each new owner
+  | { readonly type: 'owner'; readonly threadId: number }
+  | { readonly type: 'retry'; readonly id: number; readonly decision: RetryAnswer };
+
+/** What the owner's retryFun said; undefined when there is none to ask (any more). */
+export type RetryAnswer =
+  | { readonly retries: number; readonly timeout: number }
+  | { readonly error: ErrorRecord }
+  | undefined;
+
+// ── process → owner ─────────────────────────────────────────────────────────────────────────────────────────
+
+/** Many messages in one post. */
+export interface Parcel {
+  readonly type: 'parcel';
+  readonly stream: number;
+  /** From 1, without gaps, over all streams of the connection: for whoever wants to check. */
+  readonly seq: number;
+  readonly slab: Uint8Array;
+  /** Two words a message: offset in the slab; length, with TEXT_BIT set for text. */
+  readonly index: Int32Array;
+  /** Messages in it. */
+  readonly count: number;
+  /** Every byte of every text message is below 0x80. */
+  readonly ascii: boolean;
+  /** Payload bytes in it: what counts against the credit. */
+  readonly bytes: number;
+}
+
+/** Set in an index word for a text message; the lower 31 bits are the length. */
+export const TEXT_BIT: number = 0x80000000 | 0;
+/** Mask of the length in an index word. */
+export const LENGTH_MASK = 0x7fffffff;
+
+export type Notice =
+  | Parcel
+  // the process exists: first word of each
+  | { readonly type: 'placed'; readonly host: string; readonly threadId: number }
+  | { readonly type: 'up'; readonly protocol: Protocol; readonly attempt: number }
+  | {
+      readonly type: 'down';
+      readonly protocol: Protocol;
+      readonly attempt: number;
+      readonly error: ErrorRecord;
+      readonly killed: readonly number[];
+    }
+  // an attempt that never came up; another follows in `delay` ms
+  | { readonly type: 'failed'; readonly error: ErrorRecord; readonly delay: number }
+  | ({ readonly type: 'upgrade'; readonly stream: number } & Upgraded)
+  | {
+      readonly type: 'response';
+      readonly stream: number;
+      readonly fin: boolean;
+      readonly status: number;
+      readonly headers: Headers;
+      readonly rawHeaders: readonly string[];
+    }
+  | { readonly type: 'data'; readonly stream: number; readonly fin: boolean; readonly data: Uint8Array }
+  // ahead of the next, which waits behind messages that wait for credit: nobody may be reading
+  | ({ readonly type: 'over'; readonly stream: number } & Closed)
+  // the one end of a WebSocket
+  | ({ readonly type: 'closed'; readonly stream: number } & Closed)
+  // the one end of a stream that never became one, or failed
+  | { readonly type: 'error'; readonly stream: number; readonly error: ErrorRecord }
+  | { readonly type: 'pong'; readonly stream: number; readonly id: number; readonly rtt: number }
+  // cumulative bytes of wire image that have left the process, and of those that were dropped with a lost socket
+  | { readonly type: 'sent'; readonly stream: number; readonly bytes: number }
+  | { readonly type: 'info'; readonly id: number; readonly info: ProcessInfo }
+  | {
+      readonly type: 'askRetry';
+      readonly id: number;
+      readonly left: number;
+      readonly failures: number;
+      readonly wasUp: boolean;
+      readonly error: ErrorRecord;
+    }
+  // the last word: the process ended by itself
+  | { readonly type: 'end'; readonly reason: DownRecord };
+
+export interface Upgraded {
+  readonly attempt: number;
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+  readonly error: ErrorRecord | undefined;
+}
+
+export interface DownRecord {
+  readonly kind: DownKind;
+  readonly message: string;
+  readonly exitCode?: number | undefined;
+  readonly cause?: ErrorRecord | undefined;
+}
+
+export interface ProcessInfo {
+  readonly protocol: Protocol | undefined;
+  readonly attempt: number;
+  readonly counters: ConnectionCounters;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly tls?:
+    | { readonly version: string; readonly cipher: string; readonly alpn: string | undefined }
+    | undefined;
+}
+
+// ── host ↔ thread: one control port, made at the boot of a thread ───────────────────────────────────────────
+
+/** What a thread is born with: the one piscina task that makes it a host of connection processes. */
+export interface Boot {
+  readonly control: MessagePort;
+  /** One word, set by the thread's own 'exit' event: tells process.exit from terminate. */
+  readonly exitWord: SharedArrayBuffer;
+}
+
+export type HostToThread =
+  | {
+      readonly type: 'open';
+      readonly id: string;
+      readonly host: string;
+      readonly settings: Settings;
+      readonly ownerThreadId: number;
+      readonly port: MessagePort;
+    }
+  // shut every process down politely, then leave
+  | { readonly type: 'exit' };
+
+export type ThreadToHost =
+  | { readonly type: 'ended'; readonly id: string; readonly reason: DownRecord }
+  // its owner has all that was held for it: nothing of it is left in the thread
+  | { readonly type: 'released'; readonly id: string }
+  // its owner's thread is gone and onOwnerDown is 'rehome'
+  | { readonly type: 'orphan'; readonly port: MessagePort; readonly state: ConnectionState };
+
+// ── consumer ↔ host: the life line, one port for all connections of a thread ────────────────────────────────
+
+export type ToHost =
+  | {
+      readonly type: 'open';
+      readonly id: string;
+      readonly settings: Settings;
+      readonly isolated: boolean;
+      readonly ownerThreadId: number;
+      readonly port: MessagePort;
+    }
+  // tell me when this process ends; answered at once if it has
+  | { readonly type: 'watch'; readonly id: string }
+  | { readonly type: 'unwatch'; readonly id: string }
+  // a life line for a thread that has none yet: a giver lays it for its taker, without waiting for the host
+  | { readonly type: 'lay'; readonly port: MessagePort };
+
+export type FromHost =
+  | { readonly type: 'hello'; readonly host: string }
+  | { readonly type: 'down'; readonly ids: readonly string[]; readonly reason: DownRecord };
+
+/** First contact of a thread that opens a connection and knows no host yet: a life line, by postMessageToThread. */
+export interface Hello {
+  readonly 'gunport:hello': 1;
+  readonly lifeline: MessagePort;
+}
+
+// ── giver ↔ taker: the handshake channel of one transfer ────────────────────────────────────────────────────
+
+/** What is posted to the target, with one end of a fresh channel: nothing of value travels in it. */
+export interface Offer {
+  readonly 'gunport:offer': 1;
+  readonly id: string;
+  readonly origin: string;
+  readonly threadId: number;
+  readonly handshake: MessagePort;
+}
+
+export type FromTaker =
+  // `hosts`: those it has a life line to
+  | { readonly type: 'adopt'; readonly threadId: number; readonly hosts: readonly string[] }
+  | { readonly type: 'refuse'; readonly message: string };
+
+/** The commit: the one post that decides a transfer. */
+export interface Commit {
+  readonly type: 'commit';
+  readonly port: MessagePort;
+  /** A life line to the connection's host, when the taker said that it has none. */
+  readonly lifeline: MessagePort | undefined;
+  readonly state: ConnectionState;
+  /** The stream that was given by name, if it was one. */
+  readonly feed: number | undefined;
+  readonly data: unknown;
+}
+
+/** All that an owner knows of a connection, and has not yet been given to a user. */
+export interface ConnectionState {
+  readonly id: string;
+  readonly host: string;
+  readonly threadId: number;
+  readonly settings: Settings;
+  readonly status: ConnectionStatus;
+  readonly protocol: Protocol | undefined;
+  readonly attempt: number;
+  readonly nextStream: number;
+  readonly lastError: ErrorRecord | undefined;
+  /** Parcels read to their end, cumulative. */
+  readonly acked: number;
+  readonly transfers: number;
+  readonly streams: readonly StreamRecord[];
+}
+
+export interface StreamRecord {
+  readonly stream: number;
+  readonly ws: WsSettings;
+  readonly state: StreamState;
+  readonly upgraded: Upgraded | undefined;
+  readonly closed: Closed | undefined;
+  readonly error: ErrorRecord | undefined;
+  /** Answers to its request that nobody has been given. */
+  readonly replies: readonly StreamNotice[];
+  /** Messages, and marks between them, that nobody has been given; oldest first. */
+  readonly untaken: readonly (Parcel | StreamMark)[];
+  /** Wire-image bytes handed to the process, and those reported gone, cumulative. */
+  readonly sentBytes: number;
+  readonly flushedBytes: number;
+}
+
+/** What stands between two messages, or after the last. */
+export type StreamMark = Extract<Notice, { type: 'down' | 'upgrade' | 'closed' | 'error' }>;
