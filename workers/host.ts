@@ -1,0 +1,48 @@
+// host — the entry of a worker thread: the one piscina task that makes it host connection processes.
+// Run by lib/spawn.ts; talks to its pool over the control port of the boot.
+// Invariant: the task returns at once and the thread lives on, so an idle thread holds no process alive; it leaves
+// by itself when it is told to, after its processes have ended politely.
+// Source: Gun's gun_conns_sup: temporary children, never restarted.
+
+import type { Boot, HostToThread, ThreadToHost } from '../lib/wire.ts';
+import { ConnectionProcess, type ProcessHost } from './process.ts';
+
+/** Makes this thread a host. */
+export default function host({ control, exitWord }: Boot): void {
+  const word = new Int32Array(exitWord);
+  // Runs for process.exit() and uncaught errors, not for terminate(): that is how lib/spawn.ts tells them apart.
+  // Nobody else writes the word; it is read after this thread has gone.
+  process.on('exit', () => Atomics.store(word, 0, 1));
+
+  const processes = new Map<string, ConnectionProcess>();
+  let leaving = false;
+  const leaveWhenEmpty = (): void => {
+    if (leaving && processes.size === 0) process.exit(0);
+  };
+  const tell = (message: ThreadToHost): void => control.postMessage(message);
+  const each: ProcessHost = {
+    ended: (id, reason) => tell({ type: 'ended', id, reason }),
+    released: (id) => {
+      processes.delete(id);
+      tell({ type: 'released', id });
+      leaveWhenEmpty();
+    },
+    orphan: (port, state) =>
+      control.postMessage({ type: 'orphan', port, state } satisfies ThreadToHost, [port]),
+  };
+
+  control.on('message', (message: HostToThread) => {
+    switch (message.type) {
+      case 'open':
+        processes.set(message.id, new ConnectionProcess(message, each));
+        return;
+      case 'exit':
+        leaving = true;
+        for (const one of processes.values())
+          one.shutdown({ kind: 'shutdown', message: 'its pool was closed' });
+        return leaveWhenEmpty();
+      default:
+        message satisfies never;
+    }
+  });
+}

@@ -1,0 +1,331 @@
+// websocket — one WebSocket on a connected socket: bytes in become parcels, images out become frames.
+// Made by process.ts after the upgrade. What a frame means is lib/protocol/websocket.ts's to say; plain messages are
+// walked in place by intake.ts.
+// Invariant: `finished` is called once, after every message that had arrived was shipped; nothing is read, written
+// or told after it. After our own close no message is shipped.
+// Source: RFC 6455; gun_ws.erl; promises F1 to F3.
+
+import { randomFillSync } from 'node:crypto';
+import type { ConnectionError, GunportError } from '../lib/errors.ts';
+import { toRecord } from '../lib/errors.ts';
+import type { Negotiated } from '../lib/protocol/extensions.ts';
+import {
+  type Header,
+  headerSize,
+  maskImage,
+  OPCODE,
+  readHeader,
+  writeHeader,
+} from '../lib/protocol/frames.ts';
+import {
+  close,
+  ended,
+  failed,
+  judge,
+  lost,
+  notUtf8,
+  OPEN,
+  received,
+  type WsCommand,
+  type WsLimits,
+  type WsState,
+  type WsStep,
+} from '../lib/protocol/websocket.ts';
+import type { Closed, WsSettings } from '../lib/wire.ts';
+import { Deflater, type Inflated, Inflater } from './deflate.ts';
+import type { Counters, Driver, Transport } from './driver.ts';
+import { Intake } from './intake.ts';
+import { Keepalive } from './keepalive.ts';
+import type { Outbox } from './outbox.ts';
+
+/** What a WebSocket asks of its process. */
+export interface WebSocketHost {
+  readonly transport: Transport;
+  readonly outbox: Outbox;
+  readonly counters: Counters;
+  /** Bytes of wire image that left, or were dropped, in earlier attempts. */
+  readonly sentBefore: number;
+  /** It has ended, once. The process destroys the socket. */
+  finished(closed: Closed): void;
+}
+
+/** How long the peer is given to end the socket once both have said close, in milliseconds. */
+const LINGER = 1_000;
+
+export class WebSocketDriver implements Driver {
+  readonly #stream: number;
+  readonly #ws: WsSettings;
+  readonly #host: WebSocketHost;
+  readonly #limits: WsLimits;
+  readonly #intake: Intake;
+  readonly #keepalive: Keepalive;
+  readonly #inflater: Inflater | undefined;
+  readonly #deflater: Deflater | undefined;
+  #state: WsState = OPEN;
+  /** Parts of a message that comes in fragments. */
+  #parts: Uint8Array[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #gone: number;
+  #goneTold = false;
+  #creditDue: NodeJS.Immediate | undefined;
+
+  constructor(stream: number, ws: WsSettings, negotiated: Negotiated | undefined, host: WebSocketHost) {
+    const { maxPayload, maxFragments, compress } = ws;
+    this.#stream = stream;
+    this.#ws = ws;
+    this.#host = host;
+    this.#gone = host.sentBefore;
+    this.#limits = { maxPayload, maxFragments, deflate: negotiated !== undefined };
+    this.#intake = new Intake(stream, host.outbox, host.counters, maxPayload);
+    this.#inflater = negotiated && new Inflater(negotiated, maxPayload);
+    this.#deflater = negotiated && new Deflater(negotiated, compress?.level ?? -1);
+    this.#keepalive = new Keepalive(ws, host.outbox, {
+      ping: (payload) => this.#control(OPCODE.ping, payload),
+      answered: (id, rtt) => host.outbox.reply({ type: 'pong', stream, id, rtt }),
+      late: (error) => this.#do(ended(this.#state, error)),
+    });
+    if (ws.flow !== undefined) host.outbox.topUp(stream, ws.flow, true);
+  }
+
+  /** `rest`: what came right behind the answer. */
+  begin(rest: Uint8Array): void {
+    if (rest.length === 0) return;
+    this.#intake.prefill(rest);
+    this.#run();
+  }
+
+  // ── in ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  buffer(): Uint8Array {
+    return this.#intake.buffer();
+  }
+
+  received(length: number): void {
+    this.#intake.filled(length);
+    this.#run();
+  }
+
+  ended(): void {
+    this.#do(ended(this.#state, undefined));
+  }
+
+  lost(error: GunportError | undefined): void {
+    this.#do(ended(this.#state, error ? error : lost('the connection was closed')));
+  }
+
+  #run(): void {
+    const intake = this.#intake;
+    while (!this.#deaf) {
+      const state = this.#state;
+      const plain = state.name === 'open' && !state.message && !this.#inflater;
+      if (plain && !intake.walk()) break;
+      if (intake.notUtf8 || !this.#frame()) break;
+    }
+    if (this.#deaf) return intake.skip(intake.end - intake.at);
+    if (this.#host.outbox.ready) intake.ship(true);
+    if (intake.notUtf8) this.#do(failed(this.#state, notUtf8()));
+  }
+
+  /** Nothing that comes matters any more. */
+  get #deaf(): boolean {
+    return this.#state.name !== 'open' && this.#state.name !== 'closing';
+  }
+
+  /** One frame on the slow path; false when it is not complete. */
+  #frame(): boolean {
+    const intake = this.#intake;
+    const { at, end, bytes } = intake;
+    const header = readHeader(bytes, at, end);
+    if (!header) {
+      intake.need(0);
+      return false;
+    }
+    const wrong = judge(this.#state, header, this.#limits);
+    if (wrong) {
+      this.#do(failed(this.#state, wrong));
+      return true;
+    }
+    const { start, length, opcode, fin, rsv } = header;
+    const size = start - at + length;
+    if (end - at < size) {
+      intake.need(size);
+      return false;
+    }
+    if (this.#isPlain(header)) intake.place(opcode === OPCODE.text, start, length);
+    else if (this.#inflater && this.#isWhole && fin && rsv === 4) {
+      this.#deliver(opcode === OPCODE.text, this.#inflater.inflate(bytes, start, start + length), size);
+    } else {
+      if (opcode === OPCODE.close) {
+        // A text before it that is not valid is the first fault.
+        intake.ship(false);
+        if (intake.notUtf8) return false;
+      }
+      const payload = bytes.subarray(start, start + length);
+      const expected = opcode === OPCODE.pong && this.#keepalive.pong(payload);
+      this.#do(received(this.#state, header, payload, { now: performance.now(), expected }));
+      intake.skip(size);
+    }
+    return true;
+  }
+
+  /** No message has begun in fragments. */
+  get #isWhole(): boolean {
+    return this.#state.name === 'open' && !this.#state.message;
+  }
+
+  #isPlain({ fin, rsv, opcode }: Header): boolean {
+    return (
+      this.#isWhole &&
+      !this.#inflater &&
+      fin &&
+      rsv === 0 &&
+      (opcode === OPCODE.text || opcode === OPCODE.binary)
+    );
+  }
+
+  #deliver(text: boolean, inflated: Inflated | ConnectionError, size: number): void {
+    if (inflated instanceof Error) this.#do(failed(this.#state, inflated));
+    else this.#intake.add(text, inflated.parts, inflated.length);
+    this.#intake.skip(size);
+  }
+
+  // ── what the machine says ─────────────────────────────────────────────────────────────────────────────────
+
+  #do({ state, commands }: WsStep): void {
+    const was = this.#state.name;
+    this.#state = state;
+    if (was === 'open' && (state.name === 'closed' || state.name === 'failed')) this.#shipLast();
+    for (const command of commands) this.#command(command);
+  }
+
+  #command(command: WsCommand): void {
+    switch (command.type) {
+      case 'pong':
+        this.#host.counters.pingsAnswered++;
+        return this.#control(OPCODE.pong, command.payload);
+      case 'collect':
+        return void this.#parts.push(command.payload.slice());
+      case 'deliver':
+        return this.#assembled(command);
+      case 'close':
+        return this.#control(OPCODE.close, closePayload(command.code, command.reason));
+      case 'awaitEnd': {
+        this.#keepalive.stop();
+        const { closingTimeout } = this.#ws;
+        if (this.#state.name === 'failed') this.#host.transport.end();
+        clearTimeout(this.#timer);
+        const ms = this.#state.name === 'closing' ? closingTimeout : Math.min(LINGER, closingTimeout);
+        this.#timer = setTimeout(() => this.#do(ended(this.#state, undefined)), ms);
+        return;
+      }
+      case 'finish': {
+        this.#shipLast();
+        const { error, ...end } = command.end;
+        this.stop();
+        return this.#host.finished({ ...end, error: error && toRecord(error) });
+      }
+      default:
+        command satisfies never;
+    }
+  }
+
+  /** The parts of a message are all here. */
+  #assembled({ text, compressed, payload }: WsCommand & { type: 'deliver' }): void {
+    const parts = [...this.#parts.splice(0), payload];
+    if (!compressed || !this.#inflater) {
+      const length = parts.reduce((sum, part) => sum + part.length, 0);
+      return this.#intake.add(text, parts, length);
+    }
+    const whole = Buffer.concat(parts);
+    this.#deliver(text, this.#inflater.inflate(whole, 0, whole.length), 0);
+  }
+
+  /** What had arrived goes before the end. */
+  #shipLast(): void {
+    if (this.#state.name === 'closing') return;
+    // By copy: this may be a timer's turn, in which Node holds the slab.
+    this.#intake.ship(false);
+    this.#intake.drop();
+  }
+
+  // ── out ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  send(image: Uint8Array, messages: number): void {
+    if (this.#state.name !== 'open') return this.#left(image.byteLength);
+    const { counters, transport } = this.#host;
+    const wire = this.#deflater ? this.#deflater.image(image, this.#ws.compress?.threshold ?? 0) : image;
+    counters.bytesSent += maskImage(wire, randomKey);
+    counters.messagesSent += messages;
+    transport.write(wire, () => this.#left(image.byteLength));
+  }
+
+  ping(id: number, payload: Uint8Array | undefined): void {
+    if (this.#state.name === 'open') this.#keepalive.ping(id, payload);
+  }
+
+  close(code: number, reason: string): void {
+    const step = close(this.#state, code, reason);
+    if (step.commands.length === 0) return;
+    this.#do(step);
+    this.#intake.drop();
+    // What is held would wait for a reader; without it the socket goes on, and the peer's Close is reached.
+    this.#host.outbox.drop(this.#stream);
+  }
+
+  /** From the next check phase: a read of this turn ships without a copy. */
+  credit(): void {
+    this.#creditDue ??= setImmediate(() => {
+      this.#creditDue = undefined;
+      if (this.#deaf || !this.#host.outbox.ready) return;
+      this.#intake.ship(false);
+      if (this.#intake.notUtf8) this.#do(failed(this.#state, notUtf8()));
+    });
+  }
+
+  stop(): void {
+    this.#state = { name: 'done' };
+    clearTimeout(this.#timer);
+    clearImmediate(this.#creditDue);
+    this.#keepalive.stop();
+    this.#intake.drop();
+    this.#inflater?.close();
+    this.#deflater?.close();
+  }
+
+  #control(opcode: number, payload: Uint8Array): void {
+    const frame = new Uint8Array(headerSize(payload.length) + payload.length);
+    frame.set(payload, writeHeader(frame, 0, 0x80 | opcode, payload.length));
+    maskImage(frame, randomKey);
+    this.#host.transport.write(frame);
+  }
+
+  /** Bytes of image have left the process; the owner is told once a turn. */
+  #left(bytes: number): void {
+    this.#gone += bytes;
+    if (this.#goneTold) return;
+    this.#goneTold = true;
+    setImmediate(() => {
+      this.#goneTold = false;
+      this.#host.outbox.reply({ type: 'sent', stream: this.#stream, bytes: this.#gone });
+    });
+  }
+}
+
+function closePayload(code: number | undefined, reason: string): Uint8Array {
+  if (code === undefined) return new Uint8Array(0);
+  const payload = new Uint8Array(Buffer.from(`  ${reason}`));
+  payload[0] = code >> 8;
+  payload[1] = code & 0xff;
+  return payload;
+}
+
+// Per thread: random words, drawn in bulk.
+const words = new Int32Array(2_048);
+let nextWord = words.length;
+function randomKey(): number {
+  if (nextWord === words.length) {
+    randomFillSync(words);
+    nextWord = 0;
+  }
+  return words[nextWord++] ?? 0;
+}
