@@ -1,0 +1,87 @@
+// await — waiting for one thing with every end it may have: the answer, an error, a timeout, a signal.
+// Used by connection.ts, stream.ts, owner.ts and receive.ts; Down and hand-over arrive as errors through `settle`.
+// Invariant: whatever ends it, nothing is left behind: no timer, no listener, no late answer (S1, S3).
+// Source: gun:await/4 with a monitor; AbortSignal of WHATWG DOM.
+
+import { describe, OptionError, TimeoutError } from './errors.ts';
+
+/** What every wait takes. */
+export interface WaitOptions {
+  /** In milliseconds; Infinity for none. */
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Settle<T> {
+  (error: undefined, value: T): void;
+  (error: Error): void;
+}
+
+/** Starts something and waits for its one end. `start` gets `settle` and returns what undoes it.
+ *  @internal */
+export function wait<T>(
+  what: string,
+  { timeout = Number.POSITIVE_INFINITY, signal }: WaitOptions,
+  start: (settle: Settle<T>) => (() => void) | undefined,
+  explain?: () => unknown,
+): Promise<T> {
+  checkWait(timeout, signal);
+  return new Promise<T>((resolve, reject) => {
+    if (signal?.aborted) return reject(aborted(what, signal));
+    let undo: (() => void) | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    let settled = false;
+    const finish = (): boolean => {
+      if (settled) return false;
+      settled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      undo?.();
+      return true;
+    };
+    const onAbort = (): void => {
+      if (signal && finish()) reject(aborted(what, signal));
+    };
+    const settle = (error: Error | undefined, value?: T): void => {
+      if (!finish()) return;
+      if (error) reject(error);
+      // Settle<T> gives a value whenever it gives no error.
+      else resolve(value as T);
+    };
+    signal?.addEventListener('abort', onAbort);
+    if (timeout !== Number.POSITIVE_INFINITY) {
+      timer = setTimeout(() => {
+        if (!finish()) return;
+        reject(
+          new TimeoutError('ERR_GUNPORT_TIMEOUT', `${what} took longer than ${timeout} ms`, {
+            cause: explain?.(),
+          }),
+        );
+      }, timeout);
+    }
+    try {
+      undo = start(settle);
+    } catch (error) {
+      finish();
+      throw error;
+    }
+    if (settled) undo?.();
+  });
+}
+
+/** @throws {OptionError} a timeout that is no number from 0, a signal that is none. @internal */
+export function checkWait(timeout: unknown, signal: unknown): void {
+  const finite = typeof timeout === 'number' && timeout >= 0 && timeout <= 0x7fffffff;
+  if (!finite && timeout !== Number.POSITIVE_INFINITY) {
+    throw new OptionError(
+      `timeout must be milliseconds from 0 to 2147483647 or Infinity, got ${describe(timeout)}`,
+    );
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new OptionError(`signal must be an AbortSignal, got ${describe(signal)}`);
+  }
+}
+
+function aborted(what: string, signal: AbortSignal): TimeoutError {
+  return new TimeoutError('ERR_GUNPORT_ABORTED', `${what} was aborted`, { cause: signal.reason });
+}

@@ -1,0 +1,246 @@
+// connection — the owner's handle on a connection process.
+// Made by pool.ts (opened here) and receive.ts (taken over); streams, monitors and the mailbox hang on it.
+// Invariant: exactly one live handle per process; every promise it gives settles on answer, error, timeout, Down,
+// abort or hand-over; given away, it is inert. Source: Gun's module gun; design's promises O1 to O8, S1 to S4.
+
+import { EventEmitter } from 'node:events';
+import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
+import type { RetryFunction } from './advice.ts';
+import { checkWait, type WaitOptions, wait } from './await.ts';
+import { describe, type GunportError, OptionError } from './errors.ts';
+import type { Monitor, MonitorOptions } from './monitor.ts';
+import type { WsOptions } from './options.ts';
+import { type ConnectionEvents, Owned } from './owned.ts';
+import type { TransferOptions, TransferTarget } from './owner.ts';
+import { checkWs } from './settings.ts';
+import { WsStream } from './stream.ts';
+import type { ConnectionInfo, ConnectionStatus, Down, StreamNotice, UpNotice } from './types.ts';
+import type { ConnectionState, ProcessInfo } from './wire.ts';
+
+/** What every await of a connection takes. The connection's own Down always ends it, `monitor` given or not. */
+export interface AwaitOptions extends WaitOptions {
+  /** In milliseconds. Default 5 000. */
+  timeout?: number | undefined;
+  /** A monitor of this connection, as Gun's awaits take one; checked, and otherwise not needed. */
+  monitor?: Monitor | undefined;
+}
+
+/** A connection: `open()` and `connect()` make one, `receiveOwnership()` takes one over. */
+export class Connection extends EventEmitter<ConnectionEvents> implements AsyncDisposable {
+  /** Unique in this process, the same for every owner. */
+  readonly id: string;
+  /** Streams that have not ended, and those that ended lately, by id. */
+  readonly streams: ReadonlyMap<number, WsStream<Connection>>;
+  readonly #owned: Owned<Connection>;
+
+  /** @internal */
+  constructor(port: MessagePort, state: ConnectionState, retryFun?: RetryFunction) {
+    super();
+    this.id = state.id;
+    this.#owned = new Owned<Connection>(this, port, state, retryFun);
+    this.streams = this.#owned.streams;
+  }
+
+  /** The first owner's handle. @internal */
+  begin(): this {
+    this.#owned.begin();
+    return this;
+  }
+
+  /** A new owner's handle. @internal */
+  takeOver(): this {
+    this.#owned.takeOver();
+    return this;
+  }
+
+  // ── what it is ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `ws://host:port` */
+  get origin(): string {
+    return this.#owned.state.settings.origin;
+  }
+  get status(): ConnectionStatus {
+    return this.#owned.state.status;
+  }
+  /** Times it has come up; 0 before the first. */
+  get attempt(): number {
+    return this.#owned.state.attempt;
+  }
+  /** What the last failure was, if there was one. */
+  get lastError(): GunportError | undefined {
+    return this.#owned.lastError;
+  }
+  /** The thread that holds the socket; -1 until that is known. */
+  get threadId(): number {
+    return this.#owned.state.threadId;
+  }
+
+  /** Asks the process. Source: gun:info/1. @throws as `awaitUp`. */
+  async info(options: AwaitOptions = {}): Promise<ConnectionInfo> {
+    this.#owned.assertUsable();
+    this.#checkAwait(options);
+    const { timeout = 5_000, signal } = options;
+    const info = await wait<ProcessInfo>('info()', { timeout, signal }, (settle) =>
+      this.#owned.askInfo(settle),
+    );
+    const { status, threadId, transfers, settings } = this.#owned.state;
+    return {
+      ...definedOnly(info),
+      protocol: info.protocol,
+      attempt: info.attempt,
+      id: this.id,
+      origin: this.origin,
+      transport: settings.transport,
+      status,
+      threadId,
+      ownerThreadId: ownThreadId,
+      counters: { ...info.counters, transfers },
+      lastError: this.lastError,
+    };
+  }
+
+  // ── watching ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A one-way watch: exactly one Down when the process ends, with the true reason. `keep`: also after a hand-over.
+   *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. Source: Erlang monitor/2.
+   *  @example
+   *  const { reason } = await connection.monitor().down; */
+  monitor(options?: MonitorOptions): Monitor<Connection>;
+  monitor(
+    callback: ((down: Down<Connection>) => void) | undefined,
+    options?: MonitorOptions,
+  ): Monitor<Connection>;
+  monitor(
+    callback?: ((down: Down<Connection>) => void) | MonitorOptions | undefined,
+    options?: MonitorOptions,
+  ): Monitor<Connection> {
+    this.#owned.hold.assertOwner();
+    if (typeof callback === 'function') return this.#owned.monitors.add(callback, options?.keep === true);
+    if (callback !== undefined && (typeof callback !== 'object' || callback === null)) {
+      throw new OptionError(`monitor takes a function or options, got ${describe(callback)}`);
+    }
+    return this.#owned.monitors.add(undefined, (options ?? callback)?.keep === true);
+  }
+
+  /** Ends a watch; its `down` resolves `undefined`. A Down that is already queued still comes, unless `flush`.
+   *  Source: Erlang demonitor/2. */
+  demonitor(monitor: Monitor<Connection>, { flush = false }: { flush?: boolean | undefined } = {}): void {
+    this.#owned.monitors.remove(monitor, flush);
+    this.#owned.stopWatching();
+  }
+
+  // ── awaiting ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves when the connection is up (at once if it is). Source: gun:await_up/3.
+   *  @throws {ConnectionError} the last failure, when no retry is left. @throws {TimeoutError} with the last failure
+   *  as its cause; ERR_GUNPORT_ABORTED. @throws {DownError} the process died. @throws {OwnerError} handed over. */
+  async awaitUp(options: AwaitOptions = {}): Promise<UpNotice> {
+    this.#checkAwait(options);
+    const { timeout = 5_000, signal } = options;
+    const start = (settle: Parameters<Owned<Connection>['whenUp']>[0]) => this.#owned.whenUp(settle);
+    return wait<UpNotice>('awaitUp()', { timeout, signal }, start, () => this.lastError);
+  }
+
+  /** The next notice of a stream: `upgrade`, `response`, `data`, or `ws` for a message and for the close.
+   *  Source: gun:await/4. @throws as `awaitUp`, and the stream's own error after its last notice. */
+  async await(stream: WsStream<Connection>, options: AwaitOptions = {}): Promise<StreamNotice> {
+    this.#checkAwait(options);
+    if (!(stream instanceof WsStream) || stream.connection !== this) {
+      throw new OptionError(`stream must be a stream of this connection, got ${describe(stream)}`);
+    }
+    const { timeout = 5_000, signal } = options;
+    return stream.take({ timeout, signal });
+  }
+
+  // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Opens a WebSocket on this connection; returns at once. `await` it for `{ type: 'upgrade' }`, or for the
+   *  `response` that refused it. It ends with the socket: only `connect()` makes one that spans reconnects.
+   *  Source: gun:ws_upgrade/4. @throws {OptionError} @throws {OwnerError} @throws {DownError} */
+  wsUpgrade(path: string, options?: WsOptions): WsStream<Connection> {
+    this.#owned.assertUsable();
+    return this.#owned.open(checkWs(path, options, this.#owned.state.settings));
+  }
+
+  /** connect()'s own: its stream spans reconnects. @internal */
+  upgradeFirst(): WsStream<Connection> {
+    return this.#owned.open({ ...this.#owned.state.settings.ws, spans: true });
+  }
+
+  /** Gun's ws_send: `stream.send` by another name. */
+  wsSend(stream: WsStream<Connection>, data: Parameters<WsStream['send']>[0]): boolean {
+    return stream.send(data);
+  }
+
+  /** Gun's cancel: nothing more comes for the stream. */
+  cancel(stream: WsStream<Connection>): void {
+    stream.cancel();
+  }
+
+  /** Gun's update_flow. */
+  updateFlow(stream: WsStream<Connection>, messages: number): void {
+    stream.updateFlow(messages);
+  }
+
+  // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Hands the connection, all its streams and all that nobody has been given yet to another thread, exactly.
+   *  From the call on nothing more goes to this owner; a failure gives everything back.
+   *  @throws {OwnerError} ERR_GUNPORT_TARGET_DEAD, _TRANSFER_TIMEOUT, _REFUSED, _OWN_FAR_END, _NOT_UP, _NOT_CLONEABLE,
+   *  _CLOSING, _TRANSFERRING, _NOT_OWNER. @throws {DownError} @throws {TimeoutError} ERR_GUNPORT_ABORTED.
+   *  @example
+   *  await connection.transferOwnership(worker, { data: { since: 7 } }); */
+  transferOwnership(target: TransferTarget, options: TransferOptions = {}): Promise<void> {
+    return this.#owned.give(target, options, undefined);
+  }
+
+  // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends it now: sockets are dropped without a goodbye, streams end with ERR_GUNPORT_CLOSED. Resolves when the
+   *  process has ended. Takes a transfer that is under way back first. Source: gun:close/1. */
+  close(): Promise<void> {
+    return this.#owned.finish({ type: 'close' });
+  }
+
+  /** Ends it politely: a close frame with 1001, bounded by `closingTimeout`, no retry after it. Resolves when the
+   *  process has ended. Source: gun:shutdown/1. */
+  shutdown(): Promise<void> {
+    return this.#owned.finish({ type: 'shutdown' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#owned.hold.isGiven || this.#owned.monitors.reason) return;
+    // Handed over meanwhile: the scope is left, and the connection is another's.
+    await this.shutdown().catch(() => {});
+  }
+
+  /** Its port keeps the process alive, as a socket would; `unref` ends that. */
+  ref(): this {
+    this.#owned.ref();
+    return this;
+  }
+  unref(): this {
+    this.#owned.unref();
+    return this;
+  }
+
+  /** Calls back when this handle is of no use any more: the process is dead, or was given away. @internal */
+  released(callback: () => void): void {
+    this.#owned.whenReleased(callback);
+  }
+
+  // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #checkAwait({ monitor, timeout, signal }: AwaitOptions): void {
+    this.#owned.hold.assertOwner();
+    checkWait(timeout ?? 0, signal);
+    if (monitor !== undefined && !(monitor instanceof Object && 'down' in monitor)) {
+      throw new OptionError(`monitor must be a monitor of this connection, got ${describe(monitor)}`);
+    }
+  }
+}
+
+/** exactOptionalPropertyTypes: what the process did not know is left out. */
+function definedOnly(info: ProcessInfo): object {
+  return Object.fromEntries(Object.entries(info).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,19 @@
+// down — the end of a connection process as an error, for whoever waited for something else.
+// Called by connection.ts. Source: gun:await's {error, {down, Reason}}.
+
+import { ConnectionError, DownError, type GunportError } from './errors.ts';
+import type { DownReason } from './types.ts';
+
+/** An error for this reason; `undefined` when it is not known yet. */
+export function downError(reason: DownReason | undefined): DownError {
+  if (!reason) return new DownError('ERR_GUNPORT_DOWN', 'the connection process is gone');
+  const code = reason.kind === 'gave-up' ? 'ERR_GUNPORT_GAVE_UP' : 'ERR_GUNPORT_DOWN';
+  const details = { reason: reason.kind, cause: reason.cause };
+  return new DownError(code, `the connection process is down (${reason.kind}): ${reason.message}`, details);
+}
+
+/** What an await gets: the failure itself, where a failure to connect was the end of it. */
+export function awaitError(reason: DownReason | undefined): GunportError {
+  if (reason?.kind === 'gave-up' && reason.cause instanceof ConnectionError) return reason.cause;
+  return downError(reason);
+}

@@ -1,0 +1,89 @@
+// ending — how one WebSocket ends, told once to everybody who waits for it.
+// Held by stream.ts. Invariant: `closed` resolves exactly once and never rejects; the first end counts.
+// Source: RFC 6455 §7.1.5 and §7.1.6; WHATWG WebSocket close event.
+
+import { describe, fromRecord, type GunportError, OptionError, StreamError } from './errors.ts';
+import type { CloseResult, StreamState } from './types.ts';
+import type { Closed } from './wire.ts';
+
+/** Codes a user may close with; 1005, 1006 and 1015 never go on the wire. Source: RFC 6455 §7.4. */
+const SENDABLE_CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]);
+
+/** Codes with which a peer says goodbye; 1005 is none at all. */
+const GOODBYES: ReadonlySet<number> = new Set([1000, 1001, 1005]);
+
+/** @internal */
+export class Ending {
+  /** Resolves after the last message was given to a reader. */
+  readonly closed: Promise<CloseResult>;
+  #settled = false;
+  #resolve: (result: CloseResult) => void = () => {};
+  #closers: ((result: CloseResult) => void)[] = [];
+
+  constructor() {
+    this.closed = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** For close(): told as soon as the socket has ended, whoever reads. */
+  ended(): Promise<CloseResult> {
+    return new Promise((resolve) => this.#closers.push(resolve));
+  }
+
+  /** The socket has ended. */
+  tellClosers(result: CloseResult): void {
+    for (const resolve of this.#closers.splice(0)) resolve(result);
+  }
+
+  /** The last message was given to a reader, or nobody reads. False when that was so before. */
+  settle(result: CloseResult): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.#resolve(result);
+    return true;
+  }
+}
+
+/** What a user is told. */
+export function closeResult({ code, reason, wasClean, error }: Closed): CloseResult {
+  return { code, reason, wasClean, ...(error ? { error: fromRecord(error) as GunportError } : {}) };
+}
+
+/** No closing handshake took place. */
+export function abnormal(error: GunportError | undefined): CloseResult {
+  return { code: 1006, reason: '', wasClean: false, ...(error ? { error } : {}) };
+}
+
+/** How a loop ends: quietly when the peer said goodbye, with an error otherwise. */
+export function badEnd(closed: Closed): GunportError | undefined {
+  // Records of the process are made of our own errors.
+  if (closed.error) return fromRecord(closed.error) as GunportError;
+  if (closed.wasClean && GOODBYES.has(closed.code)) return undefined;
+  const reason = closed.reason ? ` (${closed.reason})` : '';
+  return new StreamError('ERR_GUNPORT_CLOSED', `the WebSocket closed with ${closed.code}${reason}`, {
+    phase: 'closed',
+    reason: closed.code,
+  });
+}
+
+/** @throws {OptionError} a code that may not be sent, a reason above 123 bytes (RFC 6455 §5.5). */
+export function checkClose(code: unknown, reason: unknown): void {
+  const sendable = typeof code === 'number' && (SENDABLE_CODES.has(code) || (code >= 3000 && code <= 4999));
+  if (!sendable || !Number.isInteger(code)) {
+    throw new OptionError(
+      `code must be a close code from 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${describe(code)}`,
+    );
+  }
+  if (typeof reason !== 'string' || Buffer.byteLength(reason) > 123) {
+    throw new OptionError(`reason must be a string of at most 123 bytes, got ${describe(reason)}`);
+  }
+}
+
+/** Why a stream in this state can neither send nor ping. */
+export function notOpen(what: string, state: StreamState): StreamError {
+  if (state === 'closing' || state === 'closed') {
+    return new StreamError('ERR_GUNPORT_CLOSING', `${what}(): the stream is ${state}`, { phase: 'closed' });
+  }
+  return new StreamError('ERR_GUNPORT_NOT_CONNECTED', `${what}(): the stream is ${state}`);
+}

@@ -1,0 +1,72 @@
+// hold — whether a handle owns its connection: owned, giving, or given away for good.
+// Held by connection.ts, which asks it before every call.
+// Invariant: it goes to `given` once and never back; while `giving` nothing can be called, and one transfer at a time
+// is under way. Source: promises O1, O3 and O4.
+
+import { type GunportError, OwnerError } from './errors.ts';
+import type { Underway } from './owner.ts';
+
+type State =
+  | { readonly name: 'owned' }
+  | { readonly name: 'giving'; readonly underway: Underway }
+  | { readonly name: 'given' };
+
+/** @internal */
+export class Hold {
+  #state: State = { name: 'owned' };
+
+  get isGiven(): boolean {
+    return this.#state.name === 'given';
+  }
+
+  /** @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. */
+  assertOwner(): void {
+    if (this.isGiven) throw notOwner();
+  }
+
+  /** @throws {OwnerError} ERR_GUNPORT_NOT_OWNER, ERR_GUNPORT_TRANSFERRING. */
+  assertUsable(): void {
+    this.assertOwner();
+    if (this.#state.name === 'giving') {
+      throw new OwnerError('ERR_GUNPORT_TRANSFERRING', 'the connection is being handed over');
+    }
+  }
+
+  /** Resolves when it is given; whatever `start` or the transfer fails with, it is owned again. */
+  async give(start: () => Underway): Promise<void> {
+    try {
+      const underway = start();
+      this.#state = { name: 'giving', underway };
+      await underway.done;
+      this.#state = { name: 'given' };
+    } catch (error) {
+      this.#state = { name: 'owned' };
+      throw error;
+    }
+  }
+
+  /** Takes a transfer that is under way back, unless it is decided. */
+  interrupt(error: GunportError): void {
+    if (this.#state.name === 'giving') this.#state.underway.interrupt(error);
+  }
+
+  /** The same, and waits for how it went. @throws {OwnerError} ERR_GUNPORT_NOT_OWNER the taker was faster. */
+  async reclaim(error: GunportError): Promise<void> {
+    if (this.#state.name === 'giving') {
+      const { underway } = this.#state;
+      underway.interrupt(error);
+      // Its failure is told to the one who gave.
+      await underway.done.catch(() => {});
+      // give() goes on with the same promise, and before this: it began to wait first.
+    }
+    this.assertOwner();
+  }
+}
+
+/** What every call on a handle that was given away throws or rejects with. @internal */
+export function notOwner(): OwnerError {
+  return new OwnerError(
+    'ERR_GUNPORT_NOT_OWNER',
+    'the connection was handed over: this handle owns it no more',
+  );
+}

@@ -1,0 +1,95 @@
+// host — the thread that created the workers: it knows which processes live, and tells whoever watches of their end.
+// Fed by pool.ts (its threads' events) and by life lines; answers over the life lines, its own thread's included.
+// Invariant: a watch is answered exactly once, with the true reason while it is remembered, else `no-process`.
+// Source: Erlang 'DOWN' with noproc for a late monitor.
+
+import type { MessagePort } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
+import { hear, joinLocal, type Line } from './lifeline.ts';
+import type { DownRecord, FromHost, ToHost } from './wire.ts';
+
+/** How many deaths are remembered for late watches. */
+const REMEMBERED = 4_096;
+
+/** Where a watch is answered: the other end of a life line, or this thread itself. */
+type Answer = (message: FromHost) => void;
+
+/** Opens a connection for another thread. */
+export type Opener = (message: ToHost & { type: 'open' }) => void;
+
+/** @internal */
+export class Host {
+  /** No two hosts of a process have the same. */
+  readonly id: string = `host-${threadId}`;
+  readonly #alive = new Set<string>();
+  readonly #dead = new Map<string, DownRecord>();
+  readonly #watches = new Map<string, Set<Answer>>();
+  readonly #opener: Opener;
+  readonly #own: Answer = (message) => hear(message);
+
+  constructor(opener: Opener) {
+    this.#opener = opener;
+    const line: Line = { post: (message) => this.#handle(message, this.#own) };
+    joinLocal(this.id, line);
+  }
+
+  /** A process begins; `opener` watches it from its first moment: this thread unless given. */
+  began(id: string, opener: Answer = this.#own): void {
+    this.#alive.add(id);
+    this.#watches.set(id, new Set([opener]));
+  }
+
+  /** Processes have ended, all for one reason. One post for each watching thread, however many there are. */
+  ended(ids: readonly string[], reason: DownRecord): void {
+    const told = new Map<Answer, string[]>();
+    for (const id of ids) {
+      if (!this.#alive.delete(id)) continue;
+      this.#dead.set(id, reason);
+      for (const answer of this.#watches.get(id) ?? []) {
+        const list = told.get(answer);
+        if (list) list.push(id);
+        else told.set(answer, [id]);
+      }
+      this.#watches.delete(id);
+    }
+    for (const oldest of this.#dead.keys()) {
+      if (this.#dead.size <= REMEMBERED) break;
+      this.#dead.delete(oldest);
+    }
+    for (const [answer, list] of told) answer({ type: 'down', ids: list, reason });
+  }
+
+  /** A life line from another thread. */
+  accept(port: MessagePort): void {
+    const answer: Answer = (message) => port.postMessage(message);
+    port.on('message', (message: ToHost) => this.#handle(message, answer));
+    port.on('close', () => {
+      for (const answers of this.#watches.values()) answers.delete(answer);
+    });
+    port.unref();
+    answer({ type: 'hello', host: this.id });
+  }
+
+  #handle(message: ToHost, answer: Answer): void {
+    switch (message.type) {
+      case 'open':
+        this.began(message.id, answer);
+        return this.#opener(message);
+      case 'watch': {
+        const { id } = message;
+        if (this.#alive.has(id)) return void this.#watches.get(id)?.add(answer);
+        const reason = this.#dead.get(id) ?? {
+          kind: 'no-process',
+          message: 'there is no such process (any more)',
+        };
+        return answer({ type: 'down', ids: [id], reason });
+      }
+      case 'unwatch':
+        return void this.#watches.get(message.id)?.delete(answer);
+      case 'lay':
+        return this.accept(message.port);
+      default:
+        message satisfies never;
+    }
+  }
+}

@@ -1,0 +1,125 @@
+// inbox — where offers of connections arrive in this thread, and who waits for one.
+// Used by receive.ts; fed by the ports that a user names and by postMessageToThread ('workerMessage').
+// Invariant: one listener a port, there only while somebody waits, so an offer that nobody awaits stays in its port.
+// What is not ours on a port is its user's: it is not touched. What comes is data from anywhere: it is checked.
+// Source: the hand-over of design; Erlang's selective receive.
+
+import { MessagePort, type Worker } from 'node:worker_threads';
+import type { Hello, Offer } from './wire.ts';
+
+/** A port that offers come by. */
+export type OfferSource = MessagePort | Worker;
+
+/** Looks at an offer; true: it is taken (or refused) and nobody else shall see it. */
+export type OfferTaker = (offer: Offer) => boolean;
+
+class Inbox {
+  readonly #source: OfferSource | undefined;
+  readonly #takers: { readonly take: OfferTaker; readonly closed: () => void }[] = [];
+  /** Offers by postMessageToThread that came while nobody waited: there is no port to leave them in. */
+  readonly #early: Offer[] = [];
+  readonly #onMessage = (message: unknown): void => {
+    if (isOffer(message)) this.offer(message);
+  };
+  readonly #onClose = (): void => {
+    for (const taker of this.#takers.splice(0)) taker.closed();
+    this.#listen(false);
+  };
+
+  constructor(source: OfferSource | undefined) {
+    this.#source = source;
+  }
+
+  offer(offer: Offer): void {
+    for (const taker of this.#takers) if (taker.take(offer)) return;
+    // A port delivers nothing while nobody waits: this is the tail of one turn, or the thread's own inbox.
+    this.#early.push(offer);
+    offer.handshake.on('close', () => {
+      const at = this.#early.indexOf(offer);
+      if (at >= 0) this.#early.splice(at, 1);
+    });
+    offer.handshake.unref();
+  }
+
+  /** Waits in line; returns how to leave it. */
+  join(take: OfferTaker, closed: () => void): () => void {
+    for (let at = 0; at < this.#early.length; at++) {
+      const early = this.#early[at];
+      if (!early || !take(early)) continue;
+      this.#early.splice(at, 1);
+      return () => {};
+    }
+    const taker = { take, closed };
+    this.#takers.push(taker);
+    if (this.#takers.length === 1) this.#listen(true);
+    return () => {
+      const at = this.#takers.indexOf(taker);
+      if (at < 0) return;
+      this.#takers.splice(at, 1);
+      if (this.#takers.length === 0) this.#listen(false);
+    };
+  }
+
+  #listen(on: boolean): void {
+    const source = this.#source;
+    if (!source) return;
+    const end = source instanceof MessagePort ? 'close' : 'exit';
+    if (on) {
+      // The listener of the end first: a started port may deliver and close in one turn.
+      source.on(end, this.#onClose);
+      source.on('message', this.#onMessage);
+    } else {
+      source.off(end, this.#onClose);
+      source.off('message', this.#onMessage);
+    }
+  }
+}
+
+// Per thread, as it must be: the thread's own inbox, and one for each port somebody has waited on.
+const thread = new Inbox(undefined);
+const inboxes = new WeakMap<OfferSource, Inbox>();
+let onHello: ((hello: Hello) => void) | undefined;
+
+/** The inbox of a port, or of this thread when none is named. */
+export function inboxOf(source: OfferSource | undefined): Pick<Inbox, 'join'> {
+  if (!source) return thread;
+  let inbox = inboxes.get(source);
+  if (!inbox) {
+    inbox = new Inbox(source);
+    inboxes.set(source, inbox);
+  }
+  return inbox;
+}
+
+/** Listens to what other threads post to this one; the listener keeps no thread alive. */
+export function listenToThreads(): void {
+  process.on('workerMessage', (message: unknown) => {
+    if (isOffer(message)) thread.offer(message);
+    else if (isHello(message)) onHello?.(message);
+  });
+}
+
+/** This thread hosts connection processes: it answers first contacts. */
+export function answerHellos(answer: (hello: Hello) => void): void {
+  onHello = answer;
+}
+
+function own(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return Object.getOwnPropertyDescriptor(value, key)?.value;
+}
+
+/** Anybody can post anything to a port: own data properties of the right kinds, or it is not an offer. */
+function isOffer(message: unknown): message is Offer {
+  return (
+    own(message, 'gunport:offer') === 1 &&
+    typeof own(message, 'id') === 'string' &&
+    typeof own(message, 'origin') === 'string' &&
+    typeof own(message, 'threadId') === 'number' &&
+    own(message, 'handshake') instanceof MessagePort
+  );
+}
+
+function isHello(message: unknown): message is Hello {
+  return own(message, 'gunport:hello') === 1 && own(message, 'lifeline') instanceof MessagePort;
+}

@@ -1,0 +1,110 @@
+// mailbox — the owner's end of a connection's port: notices in, casts out, acknowledgements in between.
+// Held by connection.ts; the one room of the owner wing that reads an owner port.
+// Invariant: a notice is in exactly one of {the port's own queue, a stream's queue, a user's hands}; after
+// `detach()` nothing is taken out of the port any more, so it can be moved with all that it holds.
+// Source: Erlang mailbox; gun:await/4.
+
+import type { MessagePort } from 'node:worker_threads';
+import type { Cast, Notice } from './wire.ts';
+
+/** What a mailbox tells its connection. */
+export interface MailboxReader {
+  notice(notice: Notice): void;
+  /** The process has closed the port, or died: everything it posted has been delivered. */
+  closed(): void;
+}
+
+/** @internal */
+export class Mailbox {
+  readonly #port: MessagePort;
+  readonly #reader: MailboxReader;
+  #attached = false;
+  #ref = true;
+  #acked: number;
+  #ackPosted: number;
+  #ackScheduled = false;
+  #recycled: Uint8Array[] = [];
+  readonly #onMessage = (notice: Notice): void => this.#reader.notice(notice);
+  #closed = false;
+
+  constructor(port: MessagePort, reader: MailboxReader, acked: number) {
+    this.#port = port;
+    this.#reader = reader;
+    this.#acked = acked;
+    this.#ackPosted = acked;
+    // Always listened to: a port may close while it is detached. One that was given away closes here as well, and
+    // then nobody attaches again.
+    port.on('close', () => {
+      this.#closed = true;
+      if (this.#attached) this.#reader.closed();
+    });
+  }
+
+  /** Parcels read to their end, cumulative. */
+  get acked(): number {
+    return this.#acked;
+  }
+
+  /** Starts to deliver. The listener comes first: a started port without one drops what it holds. */
+  attach(): void {
+    if (this.#attached) return;
+    this.#attached = true;
+    if (this.#closed) return this.#reader.closed();
+    this.#port.on('message', this.#onMessage);
+    if (!this.#ref) this.#port.unref();
+    this.flushAcks();
+  }
+
+  /** Stops delivering; what comes now stays inside the port. */
+  detach(): MessagePort {
+    this.#attached = false;
+    this.#port.off('message', this.#onMessage);
+    return this.#port;
+  }
+
+  /** The process has closed the port, or died, and all that it posted has been delivered. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  post(cast: Cast, transfer?: readonly ArrayBuffer[]): void {
+    this.#port.postMessage(cast, transfer);
+  }
+
+  /** A parcel was read to its end: they are counted, since two streams may be read in any order. Told to the process from the next turn of the loop: an acknowledgement
+   *  inside the reader's own turn brings the next flood before its timers have run (1 155 ms of lag, not 24). */
+  parcelRead(recycle?: Uint8Array): void {
+    this.#acked++;
+    if (recycle) this.#recycled.push(recycle);
+    if (this.#ackScheduled) return;
+    this.#ackScheduled = true;
+    setImmediate(() => {
+      this.#ackScheduled = false;
+      if (this.#attached) this.flushAcks();
+    });
+  }
+
+  flushAcks(): void {
+    if (this.#acked === this.#ackPosted) return;
+    this.#ackPosted = this.#acked;
+    const slabs = this.#recycled;
+    this.#recycled = [];
+    if (slabs.length === 0) this.post({ type: 'ack', seq: this.#acked });
+    // Slabs are made by allocUnsafeSlow: each owns its ArrayBuffer.
+    else
+      this.post(
+        { type: 'ack', seq: this.#acked, slabs },
+        slabs.map((slab) => slab.buffer as ArrayBuffer),
+      );
+  }
+
+  ref(): void {
+    this.#ref = true;
+    if (this.#attached) this.#port.ref();
+  }
+
+  unref(): void {
+    this.#ref = false;
+    this.#port.unref();
+  }
+}

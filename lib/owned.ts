@@ -1,0 +1,325 @@
+// owned — all that an owner keeps of one connection: its state, mailbox, streams, monitors, and who waits for what.
+// Held by connection.ts, which is its public face.
+// Invariant: every notice changes the state before anybody hears of it; every wait settles on answer, Down or
+// hand-over; what died stays readable. Source: promises O1 to O8, S1, M2.
+
+import type { EventEmitter } from 'node:events';
+import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
+import { advise, type RetryFunction } from './advice.ts';
+import type { Settle } from './await.ts';
+import { awaitError, downError } from './down.ts';
+import { fromRecord, type GunportError, OwnerError } from './errors.ts';
+import { Hold, notOwner } from './hold.ts';
+import { expect, unwatch, type Watcher, watch } from './lifeline.ts';
+import { Mailbox } from './mailbox.ts';
+import { downReason, Monitors } from './monitor.ts';
+import { type Giver, type TransferOptions, type TransferTarget, transfer } from './owner.ts';
+import { WsStream } from './stream.ts';
+import type { StreamHost } from './streamhost.ts';
+import type { LostNotice, UpNotice } from './types.ts';
+import type {
+  Cast,
+  ConnectionState,
+  DownRecord,
+  Notice,
+  ProcessInfo,
+  StreamRecord,
+  WsSettings,
+} from './wire.ts';
+
+/** Events of a connection. */
+export interface ConnectionEvents {
+  up: [notice: UpNotice];
+  down: [notice: LostNotice];
+}
+
+/** What is known of a connection beside its streams. */
+type State = Omit<ConnectionState, 'streams' | 'acked'>;
+
+/** @internal */
+export class Owned<C extends EventEmitter<ConnectionEvents>> {
+  readonly streams: Map<number, WsStream<C>> = new Map();
+  readonly monitors: Monitors<C>;
+  readonly hold: Hold = new Hold();
+  readonly #handle: C;
+  readonly #mailbox: Mailbox;
+  readonly #retryFun: RetryFunction | undefined;
+  readonly #ups = new Set<Settle<UpNotice>>();
+  readonly #infos = new Map<number, Settle<ProcessInfo>>();
+  readonly #watcher: Watcher = { processDown: (reason) => this.#died(reason) };
+  readonly #released: (() => void)[] = [];
+  #state: State;
+  #nextInfo = 1;
+
+  constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
+    this.#handle = handle;
+    this.#state = state;
+    this.#retryFun = retryFun;
+    this.monitors = new Monitors(handle);
+    const reader = { notice: (notice: Notice) => this.#notice(notice), closed: () => this.#closed() };
+    this.#mailbox = new Mailbox(port, reader, state.acked);
+    for (const record of state.streams) this.streams.set(record.stream, this.#stream(record));
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+  get lastError(): GunportError | undefined {
+    const { lastError } = this.#state;
+    // Records of the process are made of our own errors.
+    return lastError && (fromRecord(lastError) as GunportError);
+  }
+
+  /** The first owner: begins to listen. */
+  begin(): void {
+    expect(this.#state.id, this.#state.host, this.#watcher);
+    this.#mailbox.attach();
+  }
+
+  /** A new owner: the backlog is laid, so the port may be opened; the process is told who it is. */
+  takeOver(): void {
+    this.post({ type: 'owner', threadId: ownThreadId });
+    watch(this.#state.id, this.#state.host, this.#watcher);
+    this.#mailbox.attach();
+  }
+
+  /** @throws NOT_OWNER, TRANSFERRING or DOWN when nothing can be asked of it. */
+  assertUsable(): void {
+    this.hold.assertUsable();
+    if (this.monitors.reason) throw awaitError(this.monitors.reason);
+  }
+
+  post(cast: Cast, memory?: readonly ArrayBuffer[]): void {
+    this.#mailbox.post(cast, memory);
+  }
+
+  // ── waits ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Up, now or later. Returns how to stop waiting. */
+  whenUp(settle: Settle<UpNotice>): (() => void) | undefined {
+    if (this.#state.status === 'up') settle(undefined, this.#up());
+    else if (this.monitors.reason) settle(awaitError(this.monitors.reason));
+    else {
+      this.#ups.add(settle);
+      return () => this.#ups.delete(settle);
+    }
+    return undefined;
+  }
+
+  askInfo(settle: Settle<ProcessInfo>): () => void {
+    const id = this.#nextInfo++;
+    this.#infos.set(id, settle);
+    this.post({ type: 'info', id });
+    return () => this.#infos.delete(id);
+  }
+
+  // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  open(ws: WsSettings): WsStream<C> {
+    for (const [old, stream] of this.streams) if (stream.isOver) this.streams.delete(old);
+    const id = this.#state.nextStream;
+    this.#state = { ...this.#state, nextStream: id + 1 };
+    const fresh: Pick<StreamRecord, 'upgraded' | 'closed' | 'error' | 'replies' | 'untaken'> = {
+      upgraded: undefined,
+      closed: undefined,
+      error: undefined,
+      replies: [],
+      untaken: [],
+    };
+    const stream = this.#stream({
+      stream: id,
+      ws,
+      state: 'connecting',
+      ...fresh,
+      sentBytes: 0,
+      flushedBytes: 0,
+    });
+    this.streams.set(id, stream);
+    this.post({ type: 'upgrade', stream: id, ws });
+    return stream;
+  }
+
+  #stream(record: StreamRecord): WsStream<C> {
+    const host: StreamHost = {
+      origin: this.#state.settings.origin,
+      maxBuffered: this.#state.settings.maxBuffered,
+      usable: () => this.assertUsable(),
+      post: (cast, memory) => this.post(cast, memory),
+      parcelRead: (slab) => this.#mailbox.parcelRead(slab),
+      reading: () => this.#holdOpen(),
+      reclaim: (error) => this.hold.reclaim(error),
+      give: (stream, target, options) => this.give(target, options, stream),
+    };
+    return new WsStream<C>(this.#handle, host, record);
+  }
+
+  // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Gives it all away; rejects with it all back. `feed`: the stream that is given by name. */
+  async give(target: TransferTarget, options: TransferOptions, feed: number | undefined): Promise<void> {
+    this.assertUsable();
+    const { status, attempt } = this.#state;
+    if (status === 'closing') throw new OwnerError('ERR_GUNPORT_CLOSING', 'the connection is closing');
+    if (attempt === 0) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'the connection has never been up');
+    this.#mailbox.detach();
+    for (const stream of this.streams.values()) stream.seal(true);
+    try {
+      await this.hold.give(() => transfer(this.#giver(), target, feed, options));
+    } catch (error) {
+      this.#mailbox.attach();
+      for (const stream of this.streams.values()) stream.seal(false);
+      throw error;
+    }
+    this.#given();
+  }
+
+  #giver(): Giver {
+    const { id, host, threadId, settings } = this.#state;
+    return {
+      id,
+      origin: settings.origin,
+      threadId,
+      host,
+      give: () => {
+        const memory: ArrayBuffer[] = [];
+        const streams = [...this.streams.values()].map((stream) => stream.record(memory));
+        this.#mailbox.flushAcks();
+        const transfers = this.#state.transfers + 1;
+        const state: ConnectionState = { ...this.#state, transfers, acked: this.#mailbox.acked, streams };
+        return { port: this.#mailbox.detach(), state, transfer: memory };
+      },
+      takeBack: (state) => {
+        for (const record of state.streams) this.streams.get(record.stream)?.putBack(record);
+      },
+    };
+  }
+
+  /** It belongs to another: everything here is inert. */
+  #given(): void {
+    const error = notOwner();
+    this.monitors.ownershipEnded();
+    this.stopWatching();
+    this.#rejectPending(error);
+    for (const stream of this.streams.values()) stream.give(error);
+    this.#handle.removeAllListeners();
+    this.#release();
+  }
+
+  /** Given away, and no monitor is left that was to be kept: its end does not matter here any more. */
+  stopWatching(): void {
+    if (this.hold.isGiven && !this.monitors.kept) unwatch(this.#state.id);
+  }
+
+  // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Has the process end; resolves when it has. Takes a transfer that is under way back first. */
+  async finish(cast: Cast & { type: 'close' | 'shutdown' }): Promise<void> {
+    const closed = 'the connection was closed during the hand-over';
+    await this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', closed));
+    if (this.monitors.reason) return;
+    this.#state = { ...this.#state, status: 'closing' };
+    const { down } = this.monitors.add(undefined, false);
+    this.post(cast);
+    await down;
+  }
+
+  /** Calls back when the handle is of no use any more: the process is dead, or was given away. */
+  whenReleased(callback: () => void): void {
+    this.#released.push(callback);
+  }
+
+  ref(): void {
+    this.#mailbox.ref();
+  }
+  unref(): void {
+    this.#mailbox.unref();
+  }
+
+  // ── from the process ──────────────────────────────────────────────────────────────────────────────────────
+
+  #notice(notice: Notice): void {
+    switch (notice.type) {
+      case 'placed':
+        this.#state = { ...this.#state, host: notice.host, threadId: notice.threadId };
+        return;
+      case 'up':
+        this.#state = { ...this.#state, attempt: notice.attempt, protocol: notice.protocol, status: 'up' };
+        for (const settle of [...this.#ups]) settle(undefined, this.#up());
+        this.#handle.emit('up', this.#up());
+        return;
+      case 'down':
+        return this.#lost(notice);
+      case 'failed':
+        this.#state = { ...this.#state, lastError: notice.error };
+        return;
+      case 'info':
+        return this.#infos.get(notice.id)?.(undefined, notice.info);
+      case 'askRetry':
+        return this.post({ type: 'retry', id: notice.id, decision: advise(this.#retryFun, notice) });
+      case 'end':
+        return this.#died(notice.reason);
+      default: {
+        if (notice.type === 'upgrade') this.#state = { ...this.#state, protocol: 'ws' };
+        const stream = this.streams.get(notice.stream);
+        stream?.notice(notice);
+        if (!stream && notice.type === 'parcel') this.#mailbox.parcelRead();
+      }
+    }
+  }
+
+  #lost(notice: Notice & { type: 'down' }): void {
+    const { protocol, attempt, killed } = notice;
+    if (attempt < this.#state.attempt) return;
+    const status = this.#state.status === 'closing' ? 'closing' : 'down';
+    this.#state = { ...this.#state, protocol: undefined, lastError: notice.error, status };
+    for (const stream of this.streams.values()) stream.notice(notice);
+    const reason = fromRecord(notice.error) as GunportError; // As above.
+    this.#handle.emit('down', { type: 'down', protocol, attempt, killed, reason });
+  }
+
+  /** The process is dead: everybody who waits for it hears of it now; what it has posted stays readable. */
+  #died(record: DownRecord): void {
+    const reason = downReason(record);
+    if (!this.monitors.fire(reason)) return;
+    unwatch(this.#state.id);
+    if (this.hold.isGiven) return;
+    this.#state = { ...this.#state, status: 'dead', protocol: undefined };
+    this.hold.interrupt(downError(reason));
+    this.#rejectPending(awaitError(reason));
+    if (this.#mailbox.closed) this.#endStreams();
+    else this.#holdOpen();
+    this.#release();
+  }
+
+  /** The port is closed: all that the process posted has been delivered. */
+  #closed(): void {
+    // Without a reason yet, its thread died and the host has not told us: it will, as soon as it wakes.
+    if (this.monitors.reason) this.#endStreams();
+  }
+
+  #endStreams(): void {
+    const error = awaitError(this.monitors.reason);
+    for (const stream of this.streams.values()) stream.finish(error);
+  }
+
+  #rejectPending(error: Error): void {
+    for (const settle of [...this.#ups]) settle(error);
+    for (const settle of [...this.#infos.values()]) settle(error);
+  }
+
+  #release(): void {
+    for (const callback of this.#released.splice(0)) callback();
+  }
+
+  /** A dead connection keeps its thread alive only while somebody reads what is left of it. */
+  #holdOpen(): void {
+    if (!this.monitors.reason || this.hold.isGiven) return;
+    const read = [...this.streams.values()].some((stream) => stream.isReading);
+    if (read) this.#mailbox.ref();
+    else this.#mailbox.unref();
+  }
+
+  #up(): UpNotice {
+    return { type: 'up', protocol: this.#state.protocol ?? 'http', attempt: this.#state.attempt };
+  }
+}

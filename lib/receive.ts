@@ -1,0 +1,215 @@
+// receive — one hand-over from the taker's side.
+// Called by users, in any thread; reads offers from inbox.ts, makes a Connection of the commit.
+// Invariant: it is given nothing before the commit, and says nothing that a later giver could mistake; an offer
+// whose giver has gone, timed out or changed its mind just ends, and the wait goes on.
+// Source: the protocol of design ("A hand-over that holds"), steps 2 and 4.
+
+import { isMainThread, MessageChannel, MessagePort, parentPort, threadId, Worker } from 'node:worker_threads';
+import { checkWait, type Settle, type WaitOptions, wait } from './await.ts';
+import { Connection } from './connection.ts';
+import { describe, OptionError, OwnerError, TimeoutError } from './errors.ts';
+import { inboxOf, type OfferSource } from './inbox.ts';
+import { join, knownHosts } from './lifeline.ts';
+import type { WsStream } from './stream.ts';
+import type { Commit, FromTaker, Offer } from './wire.ts';
+
+/** What an offer tells before it is accepted. */
+export interface OfferInfo {
+  readonly id: string;
+  /** `ws://host:port` */
+  readonly origin: string;
+  /** The giver's thread. */
+  readonly threadId: number;
+}
+
+export interface ReceiveOptions extends WaitOptions {
+  /** Where offers come by: a MessagePort or a Worker. Default: `parentPort`, and what other threads send to this
+   *  thread by `{ threadId }`. */
+  source?: OfferSource | undefined;
+  /** Looks at each offer; false refuses it (the giver's promise rejects with ERR_GUNPORT_REFUSED) and waits on.
+   *  Default: all are accepted. An error it throws refuses the offer and rejects this wait. */
+  accept?: ((offer: OfferInfo) => boolean) | undefined;
+  /** In milliseconds; stands still from the moment an offer was accepted. Default Infinity. */
+  timeout?: number | undefined;
+}
+
+/** What a taker gets. */
+export interface Received<D = unknown> {
+  readonly connection: Connection;
+  /** The stream that was given by name, else the connection's only one. */
+  readonly feed: WsStream<Connection>;
+  /** The giver's own `data`. */
+  readonly data: D;
+}
+
+/** `receiveOwnership` and its `all`. */
+export interface ReceiveOwnership {
+  <D = unknown>(source?: OfferSource | ReceiveOptions, options?: ReceiveOptions): Promise<Received<D>>;
+  /** A consumer that takes many: one after another, until the loop is left, or its source has closed.
+   *  @example
+   *  for await (const { feed, data } of receiveOwnership.all(port)) consume(feed, data); */
+  all<D = unknown>(
+    source?: OfferSource | ReceiveOptions,
+    options?: ReceiveOptions,
+  ): AsyncGenerator<Received<D>, void, undefined>;
+}
+
+/** Waits for a connection that another thread hands over, and takes it.
+ *  @throws {TimeoutError} ERR_GUNPORT_TIMEOUT, ERR_GUNPORT_ABORTED. @throws {OwnerError} ERR_GUNPORT_TARGET_DEAD the
+ *  source has closed. @throws {OptionError}
+ *  @example
+ *  const { feed, data } = await receiveOwnership();
+ *  for await (const message of feed) console.log(message); */
+export const receiveOwnership: ReceiveOwnership = Object.assign(
+  <D = unknown>(source?: OfferSource | ReceiveOptions, options: ReceiveOptions = {}) =>
+    receive<D>(named(source, options)),
+  { all },
+);
+
+async function* all<D = unknown>(
+  source?: OfferSource | ReceiveOptions,
+  options: ReceiveOptions = {},
+): AsyncGenerator<Received<D>, void, undefined> {
+  const given = named(source, options);
+  for (;;) {
+    try {
+      yield await receive<D>(given);
+    } catch (error) {
+      if (error instanceof OwnerError && error.code === 'ERR_GUNPORT_TARGET_DEAD') return;
+      throw error;
+    }
+  }
+}
+
+function named(source: OfferSource | ReceiveOptions | undefined, options: ReceiveOptions): ReceiveOptions {
+  const all: ReceiveOptions =
+    source === undefined || source instanceof MessagePort || source instanceof Worker
+      ? { source, ...options }
+      : source;
+  if (typeof all !== 'object' || all === null) {
+    throw new OptionError(`source must be a MessagePort, a Worker or options, got ${describe(source)}`);
+  }
+  const { source: port, accept } = all;
+  if (port !== undefined && !(port instanceof MessagePort) && !(port instanceof Worker)) {
+    throw new OptionError(`source must be a MessagePort or a Worker, got ${describe(port)}`);
+  }
+  if (accept !== undefined && typeof accept !== 'function') {
+    throw new OptionError(`accept must be a function, got ${describe(accept)}`);
+  }
+  return all;
+}
+
+function receive<D>(options: ReceiveOptions): Promise<Received<D>> {
+  const { source, timeout = Number.POSITIVE_INFINITY, signal } = options;
+  checkWait(timeout, signal);
+  // The taker keeps its own clock and signal: both stand still while a commit is awaited, since one that is on
+  // its way cannot be sent back.
+  return wait<Received<D>>('receiveOwnership()', {}, (settle) => {
+    const taker = new Taker<D>(settle, options, timeout);
+    const sources = source ? [source] : isMainThread || !parentPort ? [undefined] : [parentPort, undefined];
+    const leave = sources.map((one) => inboxOf(one).join((offer) => taker.take(offer), taker.closed));
+    return () => {
+      taker.stop();
+      for (const out of leave) out();
+    };
+  });
+}
+
+/** One wait: takes one offer at a time, until one is committed. */
+class Taker<D> {
+  readonly #settle: Settle<Received<D>>;
+  readonly #accept: ReceiveOptions['accept'];
+  readonly #signal: AbortSignal | undefined;
+  /** The thread's own inbox keeps no thread alive; a wait must. */
+  readonly #alive = new MessageChannel();
+  #timer: NodeJS.Timeout | undefined;
+  #left: number;
+  #since = 0;
+  #handshake: MessagePort | undefined;
+  readonly closed = (): void =>
+    this.#settle(new OwnerError('ERR_GUNPORT_TARGET_DEAD', 'the source of connections has closed'));
+  readonly #onAbort = (): void => {
+    if (this.#handshake) return;
+    const { reason } = this.#signal ?? {};
+    this.#settle(
+      new TimeoutError('ERR_GUNPORT_ABORTED', 'receiveOwnership() was aborted', { cause: reason }),
+    );
+  };
+
+  constructor(settle: Settle<Received<D>>, { accept, signal }: ReceiveOptions, timeout: number) {
+    this.#settle = settle;
+    this.#accept = accept;
+    this.#signal = signal;
+    this.#left = timeout;
+    this.#alive.port1.on('message', () => {});
+    signal?.addEventListener('abort', this.#onAbort);
+    this.#run();
+  }
+
+  take(offer: Offer): boolean {
+    if (this.#handshake) return false;
+    const { handshake, id, origin } = offer;
+    try {
+      if (this.#accept && !this.#accept({ id, origin, threadId: offer.threadId })) {
+        this.#refuse(handshake, 'it was not accepted');
+        return true;
+      }
+    } catch (error) {
+      this.#refuse(handshake, 'its accept function threw');
+      this.#settle(error instanceof Error ? error : new OptionError(`accept threw ${describe(error)}`));
+      return true;
+    }
+    this.#pause();
+    this.#handshake = handshake;
+    handshake.on('message', (message: Commit) => this.#commit(message, handshake));
+    // The giver has gone, or taken it back: nothing was given, the wait goes on.
+    handshake.on('close', () => {
+      if (this.#handshake !== handshake) return;
+      this.#handshake = undefined;
+      this.#run();
+    });
+    handshake.postMessage({ type: 'adopt', threadId, hosts: knownHosts() } satisfies FromTaker);
+    return true;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#alive.port1.close();
+    const handshake = this.#handshake;
+    this.#handshake = undefined;
+    handshake?.close();
+  }
+
+  #commit(message: Commit, handshake: MessagePort): void {
+    if (this.#handshake !== handshake) return;
+    if (message.lifeline) join(message.state.host, message.lifeline);
+    const connection = new Connection(message.port, message.state).takeOver();
+    const { feed: id } = message;
+    const [only] = connection.streams.values();
+    // A connection that was never upgraded has no stream; who gives one says so by not giving a feed.
+    const feed = (id === undefined ? only : connection.streams.get(id)) as WsStream<Connection>;
+    // Whatever D is, its giver and its taker have agreed on it.
+    this.#settle(undefined, { connection, feed, data: message.data as D });
+  }
+
+  #refuse(handshake: MessagePort, message: string): void {
+    handshake.postMessage({ type: 'refuse', message } satisfies FromTaker);
+    handshake.close();
+  }
+
+  #run(): void {
+    if (this.#signal?.aborted) return this.#onAbort();
+    if (this.#left === Number.POSITIVE_INFINITY) return;
+    this.#since = performance.now();
+    this.#timer = setTimeout(
+      () => this.#settle(new TimeoutError('ERR_GUNPORT_TIMEOUT', 'no connection came in time')),
+      this.#left,
+    );
+  }
+
+  #pause(): void {
+    clearTimeout(this.#timer);
+    if (this.#timer) this.#left = Math.max(0, this.#left - (performance.now() - this.#since));
+  }
+}

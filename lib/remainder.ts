@@ -1,0 +1,34 @@
+// remainder — what is left of a parcel that somebody has begun to read, ready to be handed over.
+// Called by stream.ts when a connection changes owners.
+// Invariant: nothing that a user may hold a view of is moved. Source: "A hand-over that holds" of design.
+
+import type { Held, Queue } from './queue.ts';
+import type { Parcel, StreamMark } from './wire.ts';
+
+/** Empties a queue into what a commit carries; `memory` collects what moves with it. */
+export function untaken(queue: Queue<StreamMark>, memory: ArrayBuffer[]): (Parcel | StreamMark)[] {
+  return queue.untaken().map((item) => ('mark' in item ? item.mark : remainder(item, memory)));
+}
+
+/** Lays what a commit carried, or would have, into a queue. */
+export function lay(queue: Queue<StreamMark>, items: readonly (Parcel | StreamMark)[]): void {
+  for (const item of items) {
+    if (item.type === 'parcel') queue.push(item);
+    else queue.mark(item);
+  }
+}
+
+/** A half-read parcel is copied: moving its slab would detach the views that its reader has been given. */
+function remainder({ parcel, next }: Held, memory: ArrayBuffer[]): Parcel {
+  if (next === 0) {
+    // Both are memory of their own, made for this parcel.
+    memory.push(parcel.slab.buffer as ArrayBuffer, parcel.index.buffer as ArrayBuffer);
+    return parcel;
+  }
+  const index = parcel.index.slice(next * 2, parcel.count * 2);
+  const from = index[0] ?? 0;
+  const slab = new Uint8Array(parcel.slab.subarray(from));
+  for (let at = 0; at < index.length; at += 2) index[at] = (index[at] ?? 0) - from;
+  memory.push(slab.buffer, index.buffer as ArrayBuffer);
+  return { ...parcel, slab, index, count: parcel.count - next };
+}

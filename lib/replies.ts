@@ -1,0 +1,69 @@
+// replies — what a stream was answered and nobody has been given: its upgrade, or the response that refused it.
+// Held by stream.ts; read by `connection.await()` before any message.
+// Invariant: a reply is given once, in order. Source: gun:await/3.
+
+import type { Message, StreamNotice, WsNotice } from './types.ts';
+import type { Notice } from './wire.ts';
+
+type Reply = Notice & { type: 'upgrade' | 'response' | 'data' };
+
+/** @internal */
+export class Replies {
+  #untaken: StreamNotice[];
+  readonly #waiters: (() => void)[] = [];
+
+  constructor(untaken: readonly StreamNotice[]) {
+    this.#untaken = [...untaken];
+  }
+
+  get untaken(): readonly StreamNotice[] {
+    return this.#untaken;
+  }
+
+  /** One has come: the first who waits gets it. */
+  add(notice: Reply): void {
+    this.#untaken.push(publicShape(notice));
+    this.#waiters[0]?.();
+  }
+
+  /** Gives the next one to `settle`, now or when it comes; returns how to stop waiting. */
+  next(settle: (notice: StreamNotice) => void): () => void {
+    const take = (): boolean => {
+      const notice = this.#untaken.shift();
+      if (notice) settle(notice);
+      return notice !== undefined;
+    };
+    if (take()) return () => {};
+    const waiter = (): void => void take();
+    this.#waiters.push(waiter);
+    return () => {
+      const at = this.#waiters.indexOf(waiter);
+      if (at >= 0) this.#waiters.splice(at, 1);
+    };
+  }
+}
+
+/** Without what is the wire's alone. */
+function publicShape(notice: Reply): StreamNotice {
+  switch (notice.type) {
+    case 'upgrade': {
+      const { headers, rawHeaders, protocol } = notice;
+      return { type: 'upgrade', protocols: protocol ? [protocol] : ['websocket'], headers, rawHeaders };
+    }
+    case 'response': {
+      const { fin, status, headers, rawHeaders } = notice;
+      return { type: 'response', fin, status, headers, rawHeaders };
+    }
+    case 'data':
+      return { type: 'data', fin: notice.fin, data: notice.data };
+    default:
+      return notice satisfies never;
+  }
+}
+
+/** A message of a WebSocket as `connection.await()` gives it. */
+export function messageNotice(data: Message): WsNotice {
+  return typeof data === 'string'
+    ? { type: 'ws', frame: 'text', data }
+    : { type: 'ws', frame: 'binary', data };
+}

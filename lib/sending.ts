@@ -1,0 +1,135 @@
+// sending — what one WebSocket has sent: laid out, posted once per tick, counted until it has left the process.
+// Held by stream.ts. Invariant: bytes in `buffered` are still in this process (owner's thread, port or worker);
+// nothing is posted but from `flush()`, in the order of the calls. Source: WHATWG bufferedAmount; promise F3.
+
+import { type WaitOptions, wait } from './await.ts';
+import { describe, OptionError, StreamError } from './errors.ts';
+import { Layout } from './layout.ts';
+import type { Cast } from './wire.ts';
+
+/** What can be sent as one message: text as a string, anything else as binary. It is copied. */
+export type Sendable = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+interface Drain {
+  readonly mark: number;
+  readonly settle: (error?: Error) => void;
+}
+
+/** @internal */
+export class Sending {
+  readonly #stream: number;
+  readonly #maxBuffered: number;
+  readonly #post: (cast: Cast, transfer: ArrayBuffer[]) => void;
+  readonly #layout = new Layout();
+  #scheduled = false;
+  #sent: number;
+  #flushed: number;
+  #drains: Drain[] = [];
+
+  constructor(
+    stream: number,
+    maxBuffered: number,
+    post: (cast: Cast, transfer: ArrayBuffer[]) => void,
+    [sent, flushed]: readonly [number, number],
+  ) {
+    this.#stream = stream;
+    this.#maxBuffered = maxBuffered;
+    this.#post = post;
+    this.#sent = sent;
+    this.#flushed = flushed;
+  }
+
+  /** Bytes of frames, headers included, that have not left this process. */
+  get buffered(): number {
+    return this.#sent + this.#layout.bytes - this.#flushed;
+  }
+
+  get totals(): { sentBytes: number; flushedBytes: number } {
+    return { sentBytes: this.#sent, flushedBytes: this.#flushed };
+  }
+
+  /** Copies. False above `maxBuffered`: wait for `drained()`.
+   *  @throws {StreamError} ERR_GUNPORT_OVERLOADED above four times that. @throws {OptionError} not sendable. */
+  add(data: Sendable | readonly Sendable[]): boolean {
+    if (this.buffered > 4 * this.#maxBuffered) {
+      throw new StreamError(
+        'ERR_GUNPORT_OVERLOADED',
+        `${this.buffered} bytes wait to be sent, more than 4 times maxBuffered (${this.#maxBuffered})`,
+        { reason: this.buffered },
+      );
+    }
+    if (typeof data === 'string') this.#layout.text(data);
+    else if (Array.isArray(data)) {
+      for (const one of data) assertSendable(one);
+      for (const one of data) this.#lay(one);
+    } else {
+      assertSendable(data);
+      this.#lay(data);
+    }
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      // Not a microtask: a loop that awaits would post one message at a time.
+      process.nextTick(() => this.flush());
+    }
+    return this.buffered <= this.#maxBuffered;
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#layout.bytes === 0) return;
+    const { image, messages, bytes } = this.#layout.take();
+    this.#sent += bytes;
+    // The layout hands over memory of its own.
+    this.#post({ type: 'send', stream: this.#stream, image, messages }, [image.buffer as ArrayBuffer]);
+  }
+
+  /** Resolves when all that was sent until now has left the process. */
+  drained(options: WaitOptions): Promise<void> {
+    this.flush();
+    return wait<void>('drained()', options, (settle) => {
+      const drain: Drain = {
+        mark: this.#sent,
+        settle: (error) => (error ? settle(error) : settle(undefined, undefined)),
+      };
+      if (this.#flushed >= this.#sent) drain.settle();
+      else this.#drains.push(drain);
+      return () => {
+        this.#drains = this.#drains.filter((other) => other !== drain);
+      };
+    });
+  }
+
+  /** The process reports how many bytes are gone, cumulative. */
+  gone(bytes: number): void {
+    // A report from before a loss may come after it.
+    this.#flushed = Math.max(this.#flushed, bytes);
+    this.#settle((drain) => drain.mark <= bytes);
+  }
+
+  /** Nothing that is still here will ever be sent. */
+  fail(error: Error): void {
+    this.#layout.take();
+    this.#flushed = this.#sent;
+    this.#settle(() => true, error);
+  }
+
+  #settle(which: (drain: Drain) => boolean, error?: Error): void {
+    if (this.#drains.length === 0) return;
+    const settled = this.#drains.filter(which);
+    this.#drains = this.#drains.filter((drain) => !settled.includes(drain));
+    for (const drain of settled) drain.settle(error);
+  }
+
+  #lay(data: Sendable): void {
+    if (typeof data === 'string') this.#layout.text(data);
+    else if (ArrayBuffer.isView(data)) {
+      this.#layout.binary(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    } else this.#layout.binary(new Uint8Array(data));
+  }
+}
+
+function assertSendable(data: unknown): asserts data is Sendable {
+  if (typeof data === 'string' || ArrayBuffer.isView(data)) return;
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return;
+  throw new OptionError(`a message must be a string, an ArrayBuffer or a view of one, got ${describe(data)}`);
+}

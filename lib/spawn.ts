@@ -1,0 +1,163 @@
+// spawn — one worker thread that hosts connection processes, from its boot to its death.
+// Made by pool.ts; the only room that starts, watches and terminates threads.
+// Each thread is a piscina of one: its only task installs the host and returns, and the thread lives on; so an
+// idle thread holds no process alive (a task that never returned would), and a kill takes one thread.
+// Invariant: `onDown` is called exactly once for each thread that began, with a reason told apart from the rest.
+// Source: node-threads facts on piscina ('atomics: disabled', no signal) and on exit codes.
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { describe, toRecord } from './errors.ts';
+import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
+
+/** What a thread tells its pool. */
+export interface ThreadHost {
+  ended(id: string, reason: DownRecord): void;
+  /** A process has left nothing in it. */
+  released(thread: Thread): void;
+  orphan(port: MessagePort, state: ConnectionState): void;
+  down(thread: Thread, reason: DownRecord): void;
+}
+
+/** After this many ms a terminated thread counts as dead whatever it does. */
+const TERMINATE_DEADLINE = 2_000;
+
+// This file is lib/spawn.ts or dist/lib/spawn.js; the thread's entry stands beside lib with the same ending.
+const entry = new URL(`../workers/host${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+  .href;
+
+/** @internal */
+export class Thread {
+  readonly isolated: boolean;
+  /** Connection processes placed here that have not ended, or hold data for their owner still. */
+  readonly connections: Set<string> = new Set();
+  /** Settles when the thread is gone. */
+  readonly gone: Promise<void>;
+  readonly #host: ThreadHost;
+  readonly #piscina: Piscina;
+  readonly #worker: Worker | undefined;
+  readonly #control: MessagePort;
+  readonly #exitWord = new SharedArrayBuffer(4);
+  #threadId = -1;
+  #leaving = false;
+  #terminating = false;
+  #error: { readonly value: unknown } | undefined;
+  #dead = false;
+  #resolveGone: () => void = () => {};
+
+  constructor(host: ThreadHost, isolated: boolean) {
+    this.#host = host;
+    this.isolated = isolated;
+    this.gone = new Promise((resolve) => {
+      this.#resolveGone = resolve;
+    });
+    const { port1, port2 } = new MessageChannel();
+    this.#control = port1;
+    port1.on('message', (message: ThreadToHost) => this.#hear(message));
+    port1.unref();
+    this.#piscina = new Piscina({
+      filename: entry,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // The default waits in Atomics.wait whenever no task runs: sockets would freeze.
+      atomics: 'disabled',
+    });
+    // What went wrong is told by the worker's own events; without a listener here it would be thrown in this thread.
+    this.#piscina.on('error', () => {});
+    const boot: Boot = { control: port2, exitWord: this.#exitWord };
+    // Both ends of the promise are told by 'error' and 'exit' as well.
+    this.#piscina.run(boot, { transferList: [port2] }).catch(() => {});
+    this.#worker = this.#piscina.threads[0];
+    if (!this.#worker) throw new Error('piscina started no thread');
+    this.#threadId = this.#worker.threadId;
+    this.#worker.on('error', (value) => {
+      this.#error ??= { value };
+    });
+    this.#worker.on('exit', (code) => this.#died(code));
+  }
+
+  get threadId(): number {
+    return this.#threadId;
+  }
+
+  /** New connections may be placed here. */
+  get open(): boolean {
+    return !this.#dead && !this.#leaving && !this.#terminating;
+  }
+
+  place(id: string, host: string, settings: Settings, ownerThreadId: number, port: MessagePort): void {
+    this.connections.add(id);
+    const message: HostToThread = { type: 'open', id, host, settings, ownerThreadId, port };
+    this.#control.postMessage(message, [port]);
+  }
+
+  /** Its processes end politely and it leaves by itself; after `deadline` ms it is terminated. */
+  leave(deadline: number): Promise<void> {
+    if (!this.#leaving && !this.#dead) {
+      this.#leaving = true;
+      this.#control.postMessage({ type: 'exit' } satisfies HostToThread);
+      const late = setTimeout(() => void this.terminate(), deadline);
+      void this.gone.then(() => clearTimeout(late));
+    }
+    return this.gone;
+  }
+
+  /** Kills the thread and all in it. Resolves when it is gone, or has not gone in time (Node 24 has such loops). */
+  terminate(): Promise<void> {
+    if (!this.#terminating && !this.#dead) {
+      this.#terminating = true;
+      void this.#worker?.terminate();
+      const late = setTimeout(() => this.#died(1), TERMINATE_DEADLINE);
+      void this.gone.then(() => clearTimeout(late));
+    }
+    return this.gone;
+  }
+
+  #hear(message: ThreadToHost): void {
+    switch (message.type) {
+      case 'ended':
+        return this.#host.ended(message.id, message.reason);
+      case 'released':
+        this.connections.delete(message.id);
+        return this.#host.released(this);
+      case 'orphan':
+        return this.#host.orphan(message.port, message.state);
+      default:
+        message satisfies never;
+    }
+  }
+
+  #died(exitCode: number): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    // There is no order between a port and 'exit': what the thread still said of its processes comes first.
+    for (let last = receiveMessageOnPort(this.#control); last; last = receiveMessageOnPort(this.#control)) {
+      this.#hear(last.message);
+    }
+    this.#control.close();
+    this.#host.down(this, this.#reason(exitCode));
+    void this.#piscina.destroy();
+    this.#resolveGone();
+  }
+
+  /** process.exit(1) and terminate() look alike from outside; the thread's own 'exit' event, which only the first
+   *  one runs, sets the word. Nobody else writes it, and the thread is gone when it is read. */
+  #reason(exitCode: number): DownRecord {
+    if (this.#error) {
+      const { value } = this.#error;
+      const cause = toRecord(value);
+      const outOfMemory = cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
+      const text = value instanceof Error ? value.message : describe(value);
+      return outOfMemory
+        ? { kind: 'out-of-memory', message: `its thread ran out of memory: ${text}`, exitCode, cause }
+        : { kind: 'uncaught', message: `uncaught in its thread: ${text}`, exitCode, cause };
+    }
+    if (this.#leaving && !this.#terminating)
+      return { kind: 'shutdown', message: 'its pool was closed', exitCode };
+    if (Atomics.load(new Int32Array(this.#exitWord), 0) === 1) {
+      return { kind: 'exit', message: `its thread called process.exit(${exitCode})`, exitCode };
+    }
+    return { kind: 'terminated', message: 'its thread was terminated', exitCode };
+  }
+}

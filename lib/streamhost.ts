@@ -1,0 +1,34 @@
+// streamhost — what a stream asks of its connection, and the events it emits.
+// Implemented by connection.ts, used by stream.ts. Invariant: a stream reaches its port in no other way.
+
+import type { GunportError } from './errors.ts';
+import type { TransferOptions, TransferTarget } from './owner.ts';
+import type { CloseResult, Message } from './types.ts';
+import type { Cast } from './wire.ts';
+
+/** @internal */
+export interface StreamHost {
+  readonly origin: string;
+  readonly maxBuffered: number;
+  /** @throws NOT_OWNER, TRANSFERRING or DOWN when the handle cannot be used. */
+  usable(): void;
+  post(cast: Cast, transfer?: readonly ArrayBuffer[]): void;
+  parcelRead(slab?: Uint8Array): void;
+  /** Somebody reads, or nobody does any more. */
+  reading(): void;
+  /** For close(): takes a transfer that is under way back, or rejects because the taker was faster. */
+  reclaim(error: GunportError): Promise<void>;
+  give(stream: number, target: TransferTarget, options: TransferOptions): Promise<void>;
+}
+
+/** Events of a WebSocket. */
+export interface StreamEvents {
+  message: [data: Message];
+  /** Once, with what `closed` resolves with. */
+  close: [result: CloseResult];
+  /** The socket was lost; the stream comes back. */
+  down: [notice: { attempt: number; reason: GunportError }];
+  up: [notice: { attempt: number }];
+  /** It ended badly; emitted only where somebody listens, since `close` tells it too. */
+  error: [error: GunportError];
+}

@@ -1,0 +1,155 @@
+// floors — the plan of the house, checked: an import only goes down, and the two wings meet on the shared ground.
+// Run on the sources by `npm run floors`; prints each violation and exits with 1 when there is one.
+// To add a file, write its name into a line of HOUSE. Its imports may go to the lines below that line, never to the
+// same line or above: so there are no cycles, and the table is complete or the check fails.
+// Source: design, "The house".
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+
+/** Floor, wing, files; from the roof down. */
+const HOUSE = `
+  5 owner    lib/index.ts
+  4 owner    lib/default.ts
+  4 owner    lib/pool.ts lib/receive.ts
+  4 owner    lib/connection.ts
+  4 owner    lib/owned.ts
+  4 owner    lib/stream.ts
+  3 owner    lib/streamhost.ts lib/hold.ts
+  3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts
+  3 owner    lib/await.ts
+  2 owner    lib/settings.ts lib/queue.ts lib/host.ts
+  2 owner    lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/batch.ts lib/layout.ts lib/inbox.ts
+  2 owner    lib/target.ts lib/tls.ts lib/ending.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts
+
+  4 process  workers/host.ts
+  4 process  workers/process.ts
+  3 process  workers/websocket.ts workers/http1.ts
+  2 process  workers/intake.ts workers/keepalive.ts workers/transport.ts workers/front.ts workers/asking.ts workers/streams.ts
+  2 process  workers/outbox.ts workers/lookup.ts workers/reading.ts
+  2 process  workers/slabs.ts workers/deflate.ts workers/modules.ts workers/driver.ts workers/entry.ts
+
+  1 shared   lib/protocol/websocket.ts lib/protocol/body.ts
+  1 shared   lib/protocol/handshake.ts
+  1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts
+  1 shared   lib/wire.ts
+  0 shared   lib/checks.ts
+  0 shared   lib/options.ts
+  0 shared   lib/types.ts
+  0 shared   lib/errors.ts
+`;
+
+/** The roof: these folders import the public face; those inside it may open any room. */
+const ROOF = ['bench', 'scripts', 'test'];
+const INSIDERS = ['test/', 'bench/functions.ts'];
+const FACE = 'lib/index.ts';
+
+/** The rooms that may post to another thread. */
+const WIRE_ROOMS = new Set([
+  ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner'].map((room) => `lib/${room}.ts`),
+  ...['outbox', 'process', 'host'].map((room) => `workers/${room}.ts`),
+]);
+
+/** What a pure room (floor 1) may import as a value from outside the house, and what it may not name. */
+const PURE_IMPORTS = new Set(['node:buffer', 'node:crypto']);
+const IMPURE =
+  /\bDate\b(?=[.(])|\bMath\.random\b|\bperformance\.|\bprocess\.|\b(?:set(?:Timeout|Interval|Immediate)|queueMicrotask|random[A-Z]\w*|getRandomValues)\b/;
+
+const MOST_LINES = 400;
+
+interface Room {
+  readonly height: number;
+  readonly floor: string;
+  readonly wing: string;
+}
+interface Import {
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+const rooms = plan();
+const violations = [
+  ...[...rooms.keys()]
+    .filter((file) => !existsSync(file))
+    .map((file) => `${file}: is in the table, not there`),
+  ...[...sources('lib'), ...sources('workers')].flatMap(checkRoom),
+  ...ROOF.flatMap(sources).flatMap(checkRoof),
+];
+for (const violation of violations) console.error(violation);
+console.log(`floors: ${rooms.size} rooms, ${violations.length} violations`);
+process.exitCode = violations.length > 0 ? 1 : 0;
+
+function plan(): ReadonlyMap<string, Room> {
+  const lines = HOUSE.trim().split(/\n\s*/);
+  return new Map(
+    lines.flatMap((line, index) => {
+      const [floor = '', wing = '', ...files] = line.split(/\s+/);
+      return files.map((file) => [file, { height: lines.length - index, floor, wing }] as const);
+    }),
+  );
+}
+
+function checkRoom(file: string): string[] {
+  const room = rooms.get(file);
+  if (!room) return [`${file}: is in no line of HOUSE in scripts/floors.ts`];
+  const text = readFileSync(file, 'utf8');
+  const code = withoutComments(text);
+  const found = importsOf(file, code).flatMap((one) =>
+    checkImport(room, one).map((fault) => `${file}: ${fault}`),
+  );
+  const length = text.split('\n').length - 1;
+  if (length > MOST_LINES) found.push(`${file}: has ${length} lines, the most is ${MOST_LINES}`);
+  if (!WIRE_ROOMS.has(file) && /\bpostMessage\w*\(/.test(code)) {
+    found.push(`${file}: posts to another thread and is no wire room`);
+  }
+  const impure = room.floor === '1' ? IMPURE.exec(code) : null;
+  if (impure) found.push(`${file}: is pure, and names ${impure[0]}`);
+  return found;
+}
+
+function checkImport(room: Room, { target, typeOnly }: Import): string[] {
+  if (!isLocal(target)) {
+    const pure = room.floor !== '1' || typeOnly || PURE_IMPORTS.has(target);
+    return pure ? [] : [`is pure, and imports ${target}`];
+  }
+  const other = rooms.get(target);
+  if (!other) return [`imports ${target}, which is in no line of HOUSE`];
+  if (other.wing !== 'shared' && other.wing !== room.wing) {
+    return [`imports ${target}, from the ${room.wing} wing into the ${other.wing} wing`];
+  }
+  if (other.height < room.height) return [];
+  const where = other.height === room.height ? 'in the same line' : `above it (floor ${other.floor})`;
+  return [`imports ${target}, ${where}`];
+}
+
+function checkRoof(file: string): string[] {
+  if (INSIDERS.some((prefix) => file.startsWith(prefix))) return [];
+  return importsOf(file, withoutComments(readFileSync(file, 'utf8')))
+    .filter(({ target }) => /^(lib|workers)\//.test(target) && target !== FACE)
+    .map(({ target }) => `${file}: imports ${target}, not the public face ${FACE}`);
+}
+
+/** Whole-line, block and trailing comments; a name in a comment is no use of it. */
+function withoutComments(text: string): string {
+  return text.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/(^|\s)\/\/ .*$/gm, '$1');
+}
+
+function importsOf(file: string, code: string): Import[] {
+  const statements = /^(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|\bimport\(?\s*()'([^']+)'/gm;
+  return [...code.matchAll(statements)].map(([, type, from, , bare]) => {
+    const name = from ?? bare ?? '';
+    const target = name.startsWith('.') ? posix.join(posix.dirname(file), name) : name;
+    return { target, typeOnly: type !== undefined };
+  });
+}
+
+function isLocal(target: string): boolean {
+  return target.endsWith('.ts');
+}
+
+function sources(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
+    .filter((name) => name.endsWith('.ts'));
+}
