@@ -8,8 +8,10 @@ import type { Connection } from './connection.ts';
 import { OptionError } from './errors.ts';
 import { listenToThreads } from './inbox.ts';
 import { join, lineTo } from './lifeline.ts';
+import { connectWith, type Opener, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
-import { connectWith, hostHere, type OpenTarget, openWith, type Placing, Pool } from './pool.ts';
+import { hostHere, Pool } from './pool.ts';
+import type { OpenTarget } from './settings.ts';
 import type { WsStream } from './stream.ts';
 import type { FromHost, Hello } from './wire.ts';
 
@@ -43,7 +45,7 @@ if (isMainThread) hostHere((placing) => defaultPool().place(placing));
 export async function connect(url: OpenTarget, options?: PooledOptions): Promise<WsStream<Connection>> {
   const { chosen, rest } = choose(options);
   if (chosen) return chosen.connect(url, rest);
-  return connectWith(placeAtMain, MAIN, url, rest, () => {});
+  return connectWith(atMain, url, rest);
 }
 
 /** Opens a connection in a worker thread; returns at once, and retries as Gun does. Source: gun:open/3.
@@ -54,7 +56,7 @@ export async function connect(url: OpenTarget, options?: PooledOptions): Promise
 export function open(target: OpenTarget, options?: PooledOptions): Connection {
   const { chosen, rest } = choose(options);
   if (chosen) return chosen.open(target, rest);
-  return openWith(placeAtMain, MAIN, target, rest, () => {});
+  return openWith(atMain, target, rest);
 }
 
 function choose(options: PooledOptions | undefined): {
@@ -71,6 +73,9 @@ function choose(options: PooledOptions | undefined): {
 function usual(): Pool | undefined {
   return isMainThread || pool ? defaultPool() : undefined;
 }
+
+/** From a thread that hosts nothing. What main's pool has left of a connection is not told here. */
+const atMain: Opener = { hostId: MAIN, place: placeAtMain, keep: () => {}, gone: () => Promise.resolve() };
 
 let contact: Promise<boolean> | undefined;
 

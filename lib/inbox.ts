@@ -11,7 +11,7 @@ import type { Hello, Offer } from './wire.ts';
 export type OfferSource = MessagePort | Worker;
 
 /** Looks at an offer; true: it is taken (or refused) and nobody else shall see it. */
-export type OfferTaker = (offer: Offer) => boolean;
+type OfferTaker = (offer: Offer) => boolean;
 
 class Inbox {
   readonly #source: OfferSource | undefined;

@@ -71,8 +71,9 @@ export class Mailbox {
     this.#port.postMessage(cast, transfer);
   }
 
-  /** A parcel was read to its end: they are counted, since two streams may be read in any order. Told to the process from the next turn of the loop: an acknowledgement
-   *  inside the reader's own turn brings the next flood before its timers have run (1 155 ms of lag, not 24). */
+  /** A parcel was read to its end: they are counted, since two streams may be read in any order. Told to the process
+   *  from the next turn of the loop: an acknowledgement inside the reader's own turn brings the next flood before its
+   *  timers have run (1 155 ms of lag, not 24). */
   parcelRead(recycle?: Uint8Array): void {
     this.#acked++;
     if (recycle) this.#recycled.push(recycle);
@@ -106,5 +107,11 @@ export class Mailbox {
   unref(): void {
     this.#ref = false;
     this.#port.unref();
+  }
+
+  /** Whether it may keep its thread alive at all; a dead process's does only while somebody reads. */
+  hold(alive: boolean): void {
+    if (!alive) this.#port.unref();
+    else if (this.#ref && this.#attached) this.#port.ref();
   }
 }

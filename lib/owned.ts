@@ -314,9 +314,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   /** A dead connection keeps its thread alive only while somebody reads what is left of it. */
   #holdOpen(): void {
     if (!this.monitors.reason || this.hold.isGiven) return;
-    const read = [...this.streams.values()].some((stream) => stream.isReading);
-    if (read) this.#mailbox.ref();
-    else this.#mailbox.unref();
+    this.#mailbox.hold([...this.streams.values()].some((stream) => stream.isReading));
   }
 
   #up(): UpNotice {

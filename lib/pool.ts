@@ -5,29 +5,30 @@
 
 import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
-import { checkWait } from './await.ts';
+import { type MessagePort, threadId as ownThreadId, type ResourceLimits } from 'node:worker_threads';
+import { integer, own } from './checks.ts';
 import { Connection } from './connection.ts';
 import { ConnectionError, describe, GunportError, OptionError, toRecord } from './errors.ts';
 import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
-import { newId } from './lifeline.ts';
 import { downReason } from './monitor.ts';
+import { connectWith, type Opener, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
-import { checkOpen } from './settings.ts';
+import type { OpenTarget } from './settings.ts';
 import { Thread } from './spawn.ts';
 import type { WsStream } from './stream.ts';
 import type { ThreadDown } from './types.ts';
-import type { ConnectionState, DownRecord, Settings } from './wire.ts';
+import type { ConnectionState, DownRecord } from './wire.ts';
 
 export interface PoolOptions {
   /** Worker threads at most, not counting those of `isolated` connections; each starts when it is first needed.
    *  Default: one less than the cores, at least 1. */
   threads?: number | undefined;
+  /** Heap and stack of each thread, in MiB, as Node's Worker takes them: past a limit the thread ends with a Down of
+   *  kind `out-of-memory`. Best effort, as Node says: Node 24 may end the whole process. Buffers are not counted.
+   *  Default: Node's own. */
+  resourceLimits?: ResourceLimits | undefined;
 }
-
-/** Where to: a URL of scheme ws, wss, http or https, or its parts. */
-export type OpenTarget = Parameters<typeof checkOpen>[0];
 
 /** One thread, as `pool.info()` tells. */
 export interface ThreadInfo {
@@ -40,15 +41,6 @@ export interface ThreadInfo {
 interface Events {
   down: [down: ThreadDown];
   orphan: [connection: Connection];
-}
-
-/** What open() hands to whoever places a connection. @internal */
-export interface Placing {
-  readonly id: string;
-  readonly settings: Settings;
-  readonly isolated: boolean;
-  readonly ownerThreadId: number;
-  readonly port: MessagePort;
 }
 
 // One host a thread, as soon as it makes its first pool.
@@ -74,57 +66,45 @@ function thisHost(): Host {
 }
 
 /** A pool of worker threads. `connect` and `open` place each connection in the least loaded one.
- *  @throws {OptionError} threads is not an integer from 1.
+ *  @throws {OptionError} threads is not an integer from 1 to 1 024, a resource limit is none, or an option is unknown.
  *  @example
  *  const pool = new Pool({ threads: 2 });
  *  pool.on('down', ({ threadId, reason }) => console.error(threadId, reason.kind));
  *  const feed = await pool.connect('wss://feed.example/trades'); */
 export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   readonly #max: number;
+  readonly #limits: ResourceLimits;
   readonly #threads = new Set<Thread>();
   readonly #handles = new Set<Connection>();
   readonly #host = thisHost();
+  readonly #leaving = new Map<string, () => void>();
+  readonly #opener: Opener = {
+    hostId: this.#host.id,
+    place: (placing) => this.place(placing),
+    keep: (handle) => void this.#keep(handle),
+    gone: (id) => this.#gone(id),
+  };
   #closing: Promise<void> | undefined;
   #ref = true;
 
   constructor(options: PoolOptions = {}) {
     super();
-    if (typeof options !== 'object' || options === null) {
-      throw new OptionError(`pool options must be an object, got ${describe(options)}`);
-    }
-    for (const name of Object.keys(options)) {
-      if (name !== 'threads') throw new OptionError(`${name} is not an option of a pool`);
-    }
-    const { threads = Math.max(1, availableParallelism() - 1) } = options;
-    if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
-      throw new OptionError(`threads must be an integer from 1 to 1024, got ${describe(threads)}`);
-    }
-    this.#max = threads;
+    const given = own(options, POOL_NAMES, '');
+    this.#max = integer(given, 'threads', Math.max(1, availableParallelism() - 1), [1, 1024]);
+    this.#limits = checkLimits(given['resourceLimits']);
   }
 
   /** Opens a connection; returns at once, and connects in its thread. Source: gun:open/3.
    *  @throws {OptionError} a bad option. @throws {GunportError} ERR_GUNPORT_POOL_CLOSED. */
   open(target: OpenTarget, options?: OpenOptions): Connection {
-    return openWith(
-      (placing) => this.place(placing),
-      this.#host.id,
-      target,
-      options,
-      (handle) => this.#keep(handle),
-    );
+    return openWith(this.#opener, target, options);
   }
 
   /** Opens a WebSocket: resolves with it when it is up, rejects with its first failure unless `retry` was given.
    *  (`connection.connect` is Gun's CONNECT, another thing.)
    *  @throws {OptionError} @throws {ConnectionError} with phase and cause. @throws {TimeoutError} ERR_GUNPORT_ABORTED. */
   connect(url: OpenTarget, options?: OpenOptions): Promise<WsStream<Connection>> {
-    return connectWith(
-      (placing) => this.place(placing),
-      this.#host.id,
-      url,
-      options,
-      (handle) => this.#keep(handle),
-    );
+    return connectWith(this.#opener, url, options);
   }
 
   /** The threads and what lives in them. */
@@ -191,17 +171,29 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     const thread = new Thread(
       {
         ended: (id, reason) => this.#host.ended([id], reason),
-        released: (from) => this.#released(from),
+        released: (from, gone) => this.#released(from, gone),
         orphan: (port, state) => this.#orphan(port, state),
         down: (from, reason) => this.#down(from, reason),
       },
-      isolated,
+      { isolated, resourceLimits: this.#limits },
     );
     this.#threads.add(thread);
     return thread;
   }
 
-  #released(thread: Thread): void {
+  /** Resolves when nothing of this connection is left in a thread. */
+  #gone(id: string): Promise<void> {
+    if (![...this.#threads].some(({ connections }) => connections.has(id))) return Promise.resolve();
+    return new Promise((resolve) => this.#leaving.set(id, resolve));
+  }
+
+  #left(id: string): void {
+    this.#leaving.get(id)?.();
+    this.#leaving.delete(id);
+  }
+
+  #released(thread: Thread, id: string): void {
+    this.#left(id);
     if (thread.isolated && thread.connections.size === 0 && thread.open) void thread.leave(5_000);
   }
 
@@ -210,6 +202,7 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     const connections = [...thread.connections];
     thread.connections.clear();
     this.#host.ended(connections, reason);
+    for (const id of connections) this.#left(id);
     // A thread that was asked to leave is no death to tell.
     if (reason.kind !== 'shutdown') {
       this.emit('down', { threadId: thread.threadId, reason: downReason(reason), connections });
@@ -230,81 +223,26 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   }
 }
 
-/** Makes the handle, and lets `place` put its process somewhere. @internal */
-export function openWith(
-  place: (placing: Placing) => void,
-  hostId: string,
-  target: OpenTarget,
-  options: OpenOptions | undefined,
-  keep: (handle: Connection) => void,
-  connecting = false,
-): Connection {
-  const { settings, retryFun, isolated } = checkOpen(target, options, connecting, ['signal']);
-  const signal = options?.signal;
-  checkWait(0, signal);
-  if (signal?.aborted) throw abortedBy(signal);
-  const { port1, port2 } = new MessageChannel();
-  const id = newId();
-  const handle = new Connection(port1, firstState(id, hostId, settings), retryFun).begin();
-  place({ id, settings, isolated, ownerThreadId: ownThreadId, port: port2 });
-  if (signal && !connecting) closeOnAbort(handle, signal);
-  keep(handle);
-  return handle;
-}
+const POOL_NAMES: ReadonlySet<string> = new Set(['threads', 'resourceLimits']);
+const LIMIT_NAMES = [
+  'maxOldGenerationSizeMb',
+  'maxYoungGenerationSizeMb',
+  'codeRangeSizeMb',
+  'stackSizeMb',
+] as const;
 
-/** open + wsUpgrade of a stream that spans reconnects. @internal */
-export async function connectWith(
-  place: (placing: Placing) => void,
-  hostId: string,
-  target: OpenTarget,
-  options: OpenOptions | undefined,
-  keep: (handle: Connection) => void,
-): Promise<WsStream<Connection>> {
-  const connection = openWith(place, hostId, target, options, keep, true);
-  const stream = connection.upgradeFirst();
-  try {
-    await stream.opened({ signal: options?.signal });
-    return stream;
-  } catch (error) {
-    // Nothing stays behind a failed connect: its process is gone before the caller hears of it.
-    const { down } = connection.monitor();
-    void connection.close().catch(() => {});
-    await down;
-    throw error;
+function checkLimits(value: unknown): ResourceLimits {
+  const given = own(value, new Set(LIMIT_NAMES), 'resourceLimits');
+  const limits: ResourceLimits = {};
+  for (const name of LIMIT_NAMES) {
+    const limit = given[name];
+    if (limit === undefined) continue;
+    if (typeof limit !== 'number' || !(limit > 0) || limit === Number.POSITIVE_INFINITY) {
+      throw new OptionError(`resourceLimits.${name} must be a number of MiB above 0, got ${describe(limit)}`);
+    }
+    limits[name] = limit;
   }
-}
-
-function firstState(id: string, hostId: string, settings: Settings): ConnectionState {
-  return {
-    id,
-    host: hostId,
-    threadId: -1,
-    settings,
-    status: 'connecting',
-    protocol: undefined,
-    attempt: 0,
-    nextStream: 1,
-    lastError: undefined,
-    acked: 0,
-    transfers: 0,
-    streams: [],
-  };
-}
-
-/** An abort closes a connection that has never been up; afterwards the signal means nothing to it. */
-function closeOnAbort(handle: Connection, signal: AbortSignal): void {
-  const onAbort = (): void => void handle.close().catch(() => {});
-  signal.addEventListener('abort', onAbort);
-  const forget = (): void => signal.removeEventListener('abort', onAbort);
-  handle.once('up', forget);
-  handle.released(forget);
-}
-
-function abortedBy(signal: AbortSignal): GunportError {
-  return new GunportError('ERR_GUNPORT_ABORTED', 'open() was aborted', {
-    phase: 'aborted',
-    cause: signal.reason,
-  });
+  return limits;
 }
 
 function poolClosed(): GunportError {

@@ -5,7 +5,13 @@
 // Invariant: `onDown` is called exactly once for each thread that began, with a reason told apart from the rest.
 // Source: node-threads facts on piscina ('atomics: disabled', no signal) and on exit codes.
 
-import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  type ResourceLimits,
+  receiveMessageOnPort,
+  type Worker,
+} from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { describe, toRecord } from './errors.ts';
 import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
@@ -14,9 +20,14 @@ import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadT
 export interface ThreadHost {
   ended(id: string, reason: DownRecord): void;
   /** A process has left nothing in it. */
-  released(thread: Thread): void;
+  released(thread: Thread, id: string): void;
   orphan(port: MessagePort, state: ConnectionState): void;
   down(thread: Thread, reason: DownRecord): void;
+}
+
+export interface ThreadOptions {
+  readonly isolated: boolean;
+  readonly resourceLimits: ResourceLimits;
 }
 
 /** After this many ms a terminated thread counts as dead whatever it does. */
@@ -45,7 +56,7 @@ export class Thread {
   #dead = false;
   #resolveGone: () => void = () => {};
 
-  constructor(host: ThreadHost, isolated: boolean) {
+  constructor(host: ThreadHost, { isolated, resourceLimits }: ThreadOptions) {
     this.#host = host;
     this.isolated = isolated;
     this.gone = new Promise((resolve) => {
@@ -59,6 +70,7 @@ export class Thread {
       filename: entry,
       minThreads: 0,
       maxThreads: 1,
+      resourceLimits,
       idleTimeout: Number.POSITIVE_INFINITY,
       // The default waits in Atomics.wait whenever no task runs: sockets would freeze.
       atomics: 'disabled',
@@ -120,7 +132,7 @@ export class Thread {
         return this.#host.ended(message.id, message.reason);
       case 'released':
         this.connections.delete(message.id);
-        return this.#host.released(this);
+        return this.#host.released(this, message.id);
       case 'orphan':
         return this.#host.orphan(message.port, message.state);
       default:

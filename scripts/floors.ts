@@ -12,6 +12,7 @@ const HOUSE = `
   5 owner    lib/index.ts
   4 owner    lib/default.ts
   4 owner    lib/pool.ts lib/receive.ts
+  4 owner    lib/open.ts
   4 owner    lib/connection.ts
   4 owner    lib/owned.ts
   4 owner    lib/stream.ts

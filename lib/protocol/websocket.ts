@@ -16,7 +16,7 @@ export type WsState =
   | { readonly name: 'done' };
 
 /** A message that comes in fragments, so far. */
-export interface Fragments {
+interface Fragments {
   readonly text: boolean;
   readonly compressed: boolean;
   readonly count: number;
@@ -30,7 +30,7 @@ interface Control {
 }
 
 /** How it ended. */
-export interface End {
+interface End {
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;

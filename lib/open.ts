@@ -1,0 +1,107 @@
+// open — how a connection begins: its handle here, its process wherever its opener puts it.
+// Called by pool.ts, and by default.ts in a thread whose pool is elsewhere.
+// Invariant: bad options throw before anything is started; a failed connect() has left nothing behind when it rejects.
+// Source: gun:open/3; promise S4.
+
+import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
+import { checkWait } from './await.ts';
+import { Connection } from './connection.ts';
+import { GunportError } from './errors.ts';
+import { newId } from './lifeline.ts';
+import type { OpenOptions } from './options.ts';
+import { checkOpen, type OpenTarget } from './settings.ts';
+import type { WsStream } from './stream.ts';
+import type { ConnectionState, Settings } from './wire.ts';
+
+/** What open() hands to whoever places a connection. @internal */
+export interface Placing {
+  readonly id: string;
+  readonly settings: Settings;
+  readonly isolated: boolean;
+  readonly ownerThreadId: number;
+  readonly port: MessagePort;
+}
+
+/** Whose threads a process goes to. @internal */
+export interface Opener {
+  readonly hostId: string;
+  place(placing: Placing): void;
+  /** A handle was made. */
+  keep(handle: Connection): void;
+  /** Resolves when nothing of a connection that has ended is left. */
+  gone(id: string): Promise<void>;
+}
+
+/** Makes the handle, and has its process put somewhere. @internal */
+export function openWith(
+  opener: Opener,
+  target: OpenTarget,
+  options: OpenOptions | undefined,
+  connecting = false,
+): Connection {
+  const { settings, retryFun, isolated } = checkOpen(target, options, connecting, ['signal']);
+  const signal = options?.signal;
+  checkWait(0, signal);
+  if (signal?.aborted) throw abortedBy(signal);
+  const { port1, port2 } = new MessageChannel();
+  const id = newId();
+  const handle = new Connection(port1, firstState(id, opener.hostId, settings), retryFun).begin();
+  opener.place({ id, settings, isolated, ownerThreadId: ownThreadId, port: port2 });
+  if (signal && !connecting) closeOnAbort(handle, signal);
+  opener.keep(handle);
+  return handle;
+}
+
+/** open + wsUpgrade of a stream that spans reconnects. @internal */
+export async function connectWith(
+  opener: Opener,
+  target: OpenTarget,
+  options: OpenOptions | undefined,
+): Promise<WsStream<Connection>> {
+  const connection = openWith(opener, target, options, true);
+  const stream = connection.upgradeFirst();
+  try {
+    await stream.opened({ signal: options?.signal });
+    return stream;
+  } catch (error) {
+    // Nothing stays behind a failed connect: its process is gone before the caller hears of it.
+    const { down } = connection.monitor();
+    void connection.close().catch(() => {});
+    await down;
+    await opener.gone(connection.id);
+    throw error;
+  }
+}
+
+function firstState(id: string, hostId: string, settings: Settings): ConnectionState {
+  return {
+    id,
+    host: hostId,
+    threadId: -1,
+    settings,
+    status: 'connecting',
+    protocol: undefined,
+    attempt: 0,
+    nextStream: 1,
+    lastError: undefined,
+    acked: 0,
+    transfers: 0,
+    streams: [],
+  };
+}
+
+/** An abort closes a connection that has never been up; afterwards the signal means nothing to it. */
+function closeOnAbort(handle: Connection, signal: AbortSignal): void {
+  const onAbort = (): void => void handle.close().catch(() => {});
+  signal.addEventListener('abort', onAbort);
+  const forget = (): void => signal.removeEventListener('abort', onAbort);
+  handle.once('up', forget);
+  handle.released(forget);
+}
+
+function abortedBy(signal: AbortSignal): GunportError {
+  return new GunportError('ERR_GUNPORT_ABORTED', 'open() was aborted', {
+    phase: 'aborted',
+    cause: signal.reason,
+  });
+}
