@@ -43,6 +43,12 @@ export function integer(
   throw new OptionError(`${name} must be an integer from ${least}${to}, got ${describe(value)}`);
 }
 
+/** A count of messages. @throws {OptionError} @internal */
+export function checkMessages(messages: unknown): void {
+  if (typeof messages === 'number' && Number.isInteger(messages) && messages >= 1) return;
+  throw new OptionError(`messages must be an integer from 1, got ${describe(messages)}`);
+}
+
 /** true or false, or `standard` when not given. @internal */
 export function flag(given: Given, name: string, standard: boolean): boolean {
   const value = given[name];

@@ -234,7 +234,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
   #checkAwait({ monitor, timeout, signal }: AwaitOptions): void {
     this.#owned.hold.assertOwner();
     checkWait(timeout ?? 0, signal);
-    if (monitor !== undefined && !(monitor instanceof Object && 'down' in monitor)) {
+    if (monitor !== undefined && !this.#owned.monitors.made(monitor)) {
       throw new OptionError(`monitor must be a monitor of this connection, got ${describe(monitor)}`);
     }
   }

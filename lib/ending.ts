@@ -55,6 +55,11 @@ export function abnormal(error: GunportError | undefined): CloseResult {
   return { code: 1006, reason: '', wasClean: false, ...(error ? { error } : {}) };
 }
 
+/** What waits for something else when it has closed. */
+export function closedError(): StreamError {
+  return new StreamError('ERR_GUNPORT_CLOSED', 'the WebSocket has closed', { phase: 'closed' });
+}
+
 /** How a loop ends: quietly when the peer said goodbye, with an error otherwise. */
 export function badEnd(closed: Closed): GunportError | undefined {
   // Records of the process are made of our own errors.

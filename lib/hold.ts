@@ -50,16 +50,15 @@ export class Hold {
     if (this.#state.name === 'giving') this.#state.underway.interrupt(error);
   }
 
-  /** The same, and waits for how it went. @throws {OwnerError} ERR_GUNPORT_NOT_OWNER the taker was faster. */
-  async reclaim(error: GunportError): Promise<void> {
-    if (this.#state.name === 'giving') {
-      const { underway } = this.#state;
-      underway.interrupt(error);
-      // Its failure is told to the one who gave.
-      await underway.done.catch(() => {});
-      // give() goes on with the same promise, and before this: it began to wait first.
-    }
+  /** The same, and tells how it went; undefined when none is under way, so that a caller need not yield.
+   *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER it was given, or the taker was faster. */
+  reclaim(error: GunportError): Promise<void> | undefined {
     this.assertOwner();
+    if (this.#state.name !== 'giving') return undefined;
+    const { underway } = this.#state;
+    underway.interrupt(error);
+    // Its failure is told to the one who gave. give() waits for the same promise, and began before this.
+    return underway.done.catch(() => {}).then(() => this.assertOwner());
   }
 }
 

@@ -1,6 +1,7 @@
 // lifeline — this thread's one port to each host, on which it hears of the death of what it owns.
 // Fed by host.ts (same thread or another); handles register here and are told once.
-// Invariant: whoever watches a process hears of its end once, whatever thread it or its watcher is in.
+// Invariant: whoever watches a process hears of its end once, whatever thread it or its watcher is in. One thread may
+// hold several handles on one process: a connection that came back, and the old one with a monitor that was kept.
 // A Worker's 'exit' is seen by its creator only, and a data port's 'close' is queued behind unread data:
 // so Down has a road of its own that never carries data. Source: Erlang monitors; node-threads facts 2 and 3.
 
@@ -19,7 +20,7 @@ export interface Line {
 
 // Per thread, as it must be: the thread's own lines and watches.
 const lines = new Map<string, Line>();
-const watchers = new Map<string, { readonly host: string; readonly watcher: Watcher }>();
+const watched = new Map<string, { readonly host: string; readonly watchers: Set<Watcher> }>();
 
 let counter = 0;
 /** A name no other connection of this process has. */
@@ -49,7 +50,7 @@ export function join(host: string, port: MessagePort): void {
   port.on('message', (message: FromHost) => hear(message));
   port.on('close', () => {
     lines.delete(host);
-    const ids = [...watchers].filter(([, entry]) => entry.host === host).map(([id]) => id);
+    const ids = [...watched].filter(([, entry]) => entry.host === host).map(([id]) => id);
     // The workers of a thread die with it.
     hear({ type: 'down', ids, reason: { kind: 'terminated', message: 'the thread that hosts it ended' } });
   });
@@ -60,9 +61,9 @@ export function join(host: string, port: MessagePort): void {
 export function hear(message: FromHost): void {
   if (message.type !== 'down') return;
   for (const id of message.ids) {
-    const entry = watchers.get(id);
-    watchers.delete(id);
-    entry?.watcher.processDown(message.reason);
+    const entry = watched.get(id);
+    watched.delete(id);
+    for (const watcher of entry?.watchers ?? []) watcher.processDown(message.reason);
   }
 }
 
@@ -74,13 +75,15 @@ export function watch(id: string, host: string, watcher: Watcher): void {
 
 /** The same for a process that this thread is opening: its host watches for the opener by itself. */
 export function expect(id: string, host: string, watcher: Watcher): void {
-  watchers.set(id, { host, watcher });
+  const entry = watched.get(id);
+  if (entry) entry.watchers.add(watcher);
+  else watched.set(id, { host, watchers: new Set([watcher]) });
 }
 
-export function unwatch(id: string): void {
-  const entry = watchers.get(id);
-  if (!entry) return;
-  watchers.delete(id);
+export function unwatch(id: string, watcher: Watcher): void {
+  const entry = watched.get(id);
+  if (!entry?.watchers.delete(watcher) || entry.watchers.size > 0) return;
+  watched.delete(id);
   lines.get(entry.host)?.post({ type: 'unwatch', id });
 }
 

@@ -32,6 +32,7 @@ interface Entry<C> extends Monitor<C> {
 export class Monitors<C> {
   readonly #connection: C;
   readonly #entries = new Map<number, Entry<C>>();
+  readonly #made = new WeakSet<object>();
   #nextRef = 1;
   #reason: DownReason | undefined;
 
@@ -49,6 +50,11 @@ export class Monitors<C> {
     return false;
   }
 
+  /** Whether it is a monitor of this connection, ended or not. */
+  made(monitor: unknown): boolean {
+    return typeof monitor === 'object' && monitor !== null && this.#made.has(monitor);
+  }
+
   add(callback: ((down: Down<C>) => void) | undefined, keep: boolean): Monitor<C> {
     let resolve: Entry<C>['resolve'] = () => {};
     const down = new Promise<Down<C> | undefined>((settle) => {
@@ -56,6 +62,7 @@ export class Monitors<C> {
     });
     const entry: Entry<C> = { ref: this.#nextRef++, down, keep, callback, resolve, queued: undefined };
     this.#entries.set(entry.ref, entry);
+    this.#made.add(entry);
     // As in Erlang, a monitor on a dead process hears of it at once, as a message of its own.
     if (this.#reason) this.#queue(entry, this.#reason);
     return entry;

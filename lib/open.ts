@@ -6,7 +6,7 @@
 import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { checkWait } from './await.ts';
 import { Connection } from './connection.ts';
-import { GunportError } from './errors.ts';
+import { TimeoutError } from './errors.ts';
 import { newId } from './lifeline.ts';
 import type { OpenOptions } from './options.ts';
 import { checkOpen, type OpenTarget } from './settings.ts';
@@ -99,9 +99,6 @@ function closeOnAbort(handle: Connection, signal: AbortSignal): void {
   handle.released(forget);
 }
 
-function abortedBy(signal: AbortSignal): GunportError {
-  return new GunportError('ERR_GUNPORT_ABORTED', 'open() was aborted', {
-    phase: 'aborted',
-    cause: signal.reason,
-  });
+function abortedBy(signal: AbortSignal): TimeoutError {
+  return new TimeoutError('ERR_GUNPORT_ABORTED', 'opening was aborted', { cause: signal.reason });
 }

@@ -7,6 +7,7 @@ import type { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { advise, type RetryFunction } from './advice.ts';
 import type { Settle } from './await.ts';
+import { LONGEST } from './checks.ts';
 import { awaitError, downError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
 import { Hold, notOwner } from './hold.ts';
@@ -49,7 +50,9 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   readonly #watcher: Watcher = { processDown: (reason) => this.#died(reason) };
   readonly #released: (() => void)[] = [];
   #state: State;
-  #nextInfo = 1;
+  /** From anywhere: an answer that is still on its way to a former owner must not be taken for ours. */
+  #nextInfo = Math.ceil(Math.random() * 2 ** 48);
+  #vigil: NodeJS.Timeout | undefined;
 
   constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
     this.#handle = handle;
@@ -207,15 +210,16 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   /** Given away, and no monitor is left that was to be kept: its end does not matter here any more. */
   stopWatching(): void {
-    if (this.hold.isGiven && !this.monitors.kept) unwatch(this.#state.id);
+    if (this.hold.isGiven && !this.monitors.kept) unwatch(this.#state.id, this.#watcher);
   }
 
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Has the process end; resolves when it has. Takes a transfer that is under way back first. */
   async finish(cast: Cast & { type: 'close' | 'shutdown' }): Promise<void> {
-    const closed = 'the connection was closed during the hand-over';
-    await this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', closed));
+    const why = 'the connection was closed during the hand-over';
+    const taking = this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
+    if (taking) await taking;
     if (this.monitors.reason) return;
     this.#state = { ...this.#state, status: 'closing' };
     const { down } = this.monitors.add(undefined, false);
@@ -262,6 +266,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         if (notice.type === 'upgrade') this.#state = { ...this.#state, protocol: 'ws' };
         const stream = this.streams.get(notice.stream);
         stream?.notice(notice);
+        if (this.monitors.reason) this.#holdOpen();
         if (!stream && notice.type === 'parcel') this.#mailbox.parcelRead();
       }
     }
@@ -281,7 +286,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   #died(record: DownRecord): void {
     const reason = downReason(record);
     if (!this.monitors.fire(reason)) return;
-    unwatch(this.#state.id);
+    clearInterval(this.#vigil);
+    unwatch(this.#state.id, this.#watcher);
     if (this.hold.isGiven) return;
     this.#state = { ...this.#state, status: 'dead', protocol: undefined };
     this.hold.interrupt(downError(reason));
@@ -293,8 +299,10 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   /** The port is closed: all that the process posted has been delivered. */
   #closed(): void {
-    // Without a reason yet, its thread died and the host has not told us: it will, as soon as it wakes.
-    if (this.monitors.reason) this.#endStreams();
+    if (this.monitors.reason) return this.#endStreams();
+    // Its thread died and the host has not told us: it will, as soon as it wakes. Until then the port kept this thread
+    // alive; now somebody else must.
+    this.#vigil = setInterval(() => {}, LONGEST);
   }
 
   #endStreams(): void {
@@ -311,10 +319,10 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     for (const callback of this.#released.splice(0)) callback();
   }
 
-  /** A dead connection keeps its thread alive only while somebody reads what is left of it. */
+  /** A dead connection keeps its thread alive only until the end of its streams is known, or read. */
   #holdOpen(): void {
     if (!this.monitors.reason || this.hold.isGiven) return;
-    this.#mailbox.hold([...this.streams.values()].some((stream) => stream.isReading));
+    this.#mailbox.hold([...this.streams.values()].some((stream) => stream.isAwaited));
   }
 
   #up(): UpNotice {

@@ -12,7 +12,8 @@ const MOST_BYTES = 125;
 /** @internal */
 export class Pings {
   readonly #pending = new Map<number, (error: Error | undefined, rtt?: number) => void>();
-  #next = 1;
+  /** From anywhere: a pong that is still on its way to a former owner must not answer one of ours. */
+  #next = Math.ceil(Math.random() * 2 ** 48);
 
   /** `post` sends it; resolves with the round trip in ms. @throws {OptionError} a payload above 125 bytes. */
   send(

@@ -97,13 +97,15 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   /** Opens a connection; returns at once, and connects in its thread. Source: gun:open/3.
    *  @throws {OptionError} a bad option. @throws {GunportError} ERR_GUNPORT_POOL_CLOSED. */
   open(target: OpenTarget, options?: OpenOptions): Connection {
+    if (this.#closing) throw poolClosed();
     return openWith(this.#opener, target, options);
   }
 
   /** Opens a WebSocket: resolves with it when it is up, rejects with its first failure unless `retry` was given.
    *  (`connection.connect` is Gun's CONNECT, another thing.)
    *  @throws {OptionError} @throws {ConnectionError} with phase and cause. @throws {TimeoutError} ERR_GUNPORT_ABORTED. */
-  connect(url: OpenTarget, options?: OpenOptions): Promise<WsStream<Connection>> {
+  async connect(url: OpenTarget, options?: OpenOptions): Promise<WsStream<Connection>> {
+    if (this.#closing) throw poolClosed();
     return connectWith(this.#opener, url, options);
   }
 

@@ -50,6 +50,8 @@ export class Queue<M> {
   #way: Way | undefined;
   #waiters: Waiter[] = [];
   #sealed = false;
+  /** Memory of batches that are out on loan: they count as read when it comes back. */
+  readonly #lent = new Set<Uint8Array>();
   #emit: ((message: Message) => void) | undefined;
   #emitting = false;
 
@@ -108,7 +110,14 @@ export class Queue<M> {
 
   unseal(): void {
     this.#sealed = false;
-    this.#wake();
+    // In a turn of its own: who gave hears that it failed before anybody is given anything.
+    setImmediate(() => this.#wake());
+  }
+
+  /** What is out on loan counts as read: its memory will not come back to this process in time. */
+  forgetLent(): void {
+    for (const _ of this.#lent) this.#host.parcelRead();
+    this.#lent.clear();
   }
 
   /** All that nobody has been given, oldest first; the queue is empty after it. */
@@ -151,13 +160,14 @@ export class Queue<M> {
     const batch = held.next === 0 ? held.batch : new Batch(held.parcel, held.next);
     this.#head++;
     this.#front = undefined;
-    if (!lend) this.#host.parcelRead();
+    if (lend) this.#lent.add(held.parcel.slab);
+    else this.#host.parcelRead();
     return { batch, slab: held.parcel.slab };
   }
 
   /** The borrower of a batch is done with it. */
   giveBack(slab: Uint8Array): void {
-    this.#host.parcelRead(slab);
+    if (this.#lent.delete(slab)) this.#host.parcelRead(slab);
   }
 
   /** One message, for `connection.await()`; `undefined` at the end. Settled through `settle`, or given up with the

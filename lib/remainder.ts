@@ -7,6 +7,8 @@ import type { Parcel, StreamMark } from './wire.ts';
 
 /** Empties a queue into what a commit carries; `memory` collects what moves with it. */
 export function untaken(queue: Queue<StreamMark>, memory: ArrayBuffer[]): (Parcel | StreamMark)[] {
+  // The next owner cannot give it back.
+  queue.forgetLent();
   return queue.untaken().map((item) => ('mark' in item ? item.mark : remainder(item, memory)));
 }
 

@@ -3,7 +3,7 @@
 // Invariant: a reply is given once, in order. Source: gun:await/3.
 
 import type { Message, StreamNotice, WsNotice } from './types.ts';
-import type { Notice } from './wire.ts';
+import type { Closed, Notice } from './wire.ts';
 
 type Reply = Notice & { type: 'upgrade' | 'response' | 'data' };
 
@@ -66,4 +66,9 @@ export function messageNotice(data: Message): WsNotice {
   return typeof data === 'string'
     ? { type: 'ws', frame: 'text', data }
     : { type: 'ws', frame: 'binary', data };
+}
+
+/** The close of a WebSocket as `connection.await()` gives it. */
+export function closeNotice({ code, reason }: Closed): WsNotice {
+  return { type: 'ws', frame: 'close', code, reason };
 }

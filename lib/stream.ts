@@ -7,17 +7,19 @@
 import { EventEmitter } from 'node:events';
 import { type Settle, type WaitOptions, wait } from './await.ts';
 import type { Batch } from './batch.ts';
-import { abnormal, badEnd, checkClose, closeResult, Ending, notOpen } from './ending.ts';
-import { describe, fromRecord, type GunportError, OptionError, StreamError, toRecord } from './errors.ts';
+import { checkMessages } from './checks.ts';
+import { abnormal, badEnd, checkClose, closedError, closeResult, Ending, notOpen } from './ending.ts';
+import { fromRecord, type GunportError, OwnerError, StreamError, toRecord } from './errors.ts';
 import { MessageListeners } from './listeners.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import { Pings } from './pings.ts';
 import { Queue } from './queue.ts';
 import { BatchReader, MessageReader } from './reader.ts';
 import { lay, untaken } from './remainder.ts';
-import { messageNotice, Replies } from './replies.ts';
+import { closeNotice, Replies } from './replies.ts';
 import { type Sendable, Sending } from './sending.ts';
 import type { StreamEvents, StreamHost } from './streamhost.ts';
+import { takeNotice } from './taking.ts';
 import type { CloseResult, Headers, Message, StreamNotice, StreamState } from './types.ts';
 import type { Closed, Notice, StreamMark, StreamRecord, Upgraded, WsSettings } from './wire.ts';
 
@@ -91,6 +93,7 @@ export class WsStream<C = unknown>
   get url(): string {
     return this.#host.origin + this.#ws.path;
   }
+  /** `connecting`, `open`, `down` between two attempts, `closing` or `closed`. */
   get state(): StreamState {
     return this.#state;
   }
@@ -139,9 +142,7 @@ export class WsStream<C = unknown>
    *  @throws {OptionError} not an integer from 1. */
   updateFlow(messages: number): void {
     this.#host.usable();
-    if (!Number.isInteger(messages) || messages < 1) {
-      throw new OptionError(`updateFlow takes messages, an integer from 1, got ${describe(messages)}`);
-    }
+    checkMessages(messages);
     this.#host.post({ type: 'flow', stream: this.id, add: messages });
   }
 
@@ -181,9 +182,9 @@ export class WsStream<C = unknown>
    *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. */
   async close(code = 1000, reason = ''): Promise<CloseResult> {
     checkClose(code, reason);
-    await this.#host.reclaim(
-      new StreamError('ERR_GUNPORT_CLOSING', 'the stream was closed during the hand-over'),
-    );
+    const why = 'the stream was closed during the hand-over';
+    const taking = this.#host.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
+    if (taking) await taking;
     if (this.#given) throw this.#given;
     if (this.#end) return closeResult(this.#end);
     if (this.#error) return abnormal(this.#error);
@@ -212,7 +213,7 @@ export class WsStream<C = unknown>
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#given || this.#end || this.#error) return;
-    // Whatever close() rejects with, the scope is left and the stream is not this owner's any more.
+    // Handed over meanwhile: the scope is left, and the stream is another's.
     await this.close().catch(() => {});
   }
 
@@ -243,10 +244,7 @@ export class WsStream<C = unknown>
       case 'data':
         return this.#replies.add(notice);
       case 'over':
-        // What is held may wait for ever where nobody reads.
-        if (!this.#queue.reading) this.#settleClosed(closeResult(notice));
-        else this.#over = notice;
-        return;
+        return this.#overBefore(notice);
       case 'closed':
         return this.#closedBy(notice);
       case 'error':
@@ -262,24 +260,9 @@ export class WsStream<C = unknown>
 
   /** One notice for `connection.await`. @internal */
   take(options: WaitOptions): Promise<StreamNotice> {
-    return wait<StreamNotice>(`await(stream ${this.id})`, options, (settle) => {
-      let leave = (): void => {};
-      let answered = false;
-      const stop = this.#replies.next((reply) => {
-        answered = true;
-        settle(undefined, reply);
-      });
-      if (answered) return undefined;
-      leave = this.#queue.takeOne((message, error) => {
-        if (message !== undefined) settle(undefined, messageNotice(message));
-        else if (this.#end && !error) settle(undefined, { type: 'ws', frame: 'close', ...this.#end });
-        else settle(error ?? this.#error ?? new StreamError('ERR_GUNPORT_CLOSED', 'the stream has ended'));
-      });
-      return () => {
-        stop();
-        leave();
-      };
-    });
+    const closedBy = () => (this.#end && !this.#end.error ? closeNotice(this.#end) : undefined);
+    const from = { replies: this.#replies, queue: this.#queue, closedBy };
+    return takeNotice(`await(stream ${this.id})`, options, from);
   }
 
   /** Sealed, nothing is given to anybody. @internal */
@@ -325,9 +308,9 @@ export class WsStream<C = unknown>
     return this.#queue.finished;
   }
 
-  /** @internal */
-  get isReading(): boolean {
-    return this.#queue.reading;
+  /** Somebody reads, or its end is not known yet: more of it must be heard. @internal */
+  get isAwaited(): boolean {
+    return this.#queue.reading || !(this.#end ?? this.#error ?? this.#over);
   }
 
   #restore(record: StreamRecord): void {
@@ -365,16 +348,28 @@ export class WsStream<C = unknown>
     this.emit('close', result);
   }
 
+  /** Its end is known, and messages before it wait for credit: for ever, where nobody reads. */
+  #overBefore(notice: Closed): void {
+    this.#over = notice;
+    const result = closeResult(notice);
+    this.#failWaits(result.error ?? closedError());
+    this.#ending.tellClosers(result);
+    if (!this.#queue.reading) this.#settleClosed(result);
+  }
+
+  #failWaits(error: GunportError): void {
+    this.#sending.fail(error);
+    this.#pings.fail(error);
+    for (const settle of [...this.#opens]) settle(error);
+  }
+
   #closedBy(notice: Notice & { type: 'closed' }): void {
     if (this.#end || this.#error) return;
     const ours = this.#state === 'closing';
     this.#state = 'closed';
     this.#end = { code: notice.code, reason: notice.reason, wasClean: notice.wasClean, error: notice.error };
     const result = closeResult(notice);
-    const error =
-      result.error ?? new StreamError('ERR_GUNPORT_CLOSED', 'the WebSocket has closed', { phase: 'closed' });
-    this.#sending.fail(error);
-    this.#pings.fail(error);
+    this.#failWaits(result.error ?? closedError());
     this.#ending.tellClosers(result);
     // After our own close() nobody waits for a reader: one that awaits close() inside its loop would wait for itself.
     if (ours) this.#settleClosed(result);
@@ -388,9 +383,7 @@ export class WsStream<C = unknown>
     this.#error = error;
     const ours = this.#state === 'closing';
     this.#state = 'closed';
-    this.#sending.fail(error);
-    this.#pings.fail(error);
-    for (const settle of [...this.#opens]) settle(error);
+    this.#failWaits(error);
     this.#ending.tellClosers(abnormal(error));
     if (ours) this.#settleClosed(abnormal(error));
     this.#queue.mark({ type: 'error', stream: this.id, error: toRecord(error) });

@@ -17,7 +17,7 @@ export interface StreamHost {
   /** Somebody reads, or nobody does any more. */
   reading(): void;
   /** For close(): takes a transfer that is under way back, or rejects because the taker was faster. */
-  reclaim(error: GunportError): Promise<void>;
+  reclaim(error: GunportError): Promise<void> | undefined;
   give(stream: number, target: TransferTarget, options: TransferOptions): Promise<void>;
 }
 

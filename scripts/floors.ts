@@ -17,7 +17,7 @@ const HOUSE = `
   4 owner    lib/owned.ts
   4 owner    lib/stream.ts
   3 owner    lib/streamhost.ts lib/hold.ts
-  3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts
+  3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
   3 owner    lib/await.ts
   2 owner    lib/settings.ts lib/queue.ts lib/host.ts
   2 owner    lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/batch.ts lib/layout.ts lib/inbox.ts
