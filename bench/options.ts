@@ -1,0 +1,98 @@
+// options — the command line of the benchmark.
+// Read by run.ts once, before anything is started.
+// Invariant: what is not understood is an UsageError that names the option and the value; nothing is guessed.
+
+import { parseArgs } from 'node:util';
+import { PAYLOAD_NAMES, type PayloadName } from './payloads.ts';
+import { PEER_NAMES, type PeerName } from './peers.ts';
+
+export interface BenchOptions {
+  /** Rounds per payload; each has one window of each peer. Default 7, with --quick 3. */
+  readonly rounds: number;
+  /** Length of a measured window in ms. Default 500, with --quick 300. */
+  readonly window: number;
+  /** Time from open to the window's start in ms. Default 250, with --quick 150. */
+  readonly warmup: number;
+  readonly payloads: readonly PayloadName[];
+  readonly peers: readonly PeerName[];
+  /** Where to write all figures as JSON. */
+  readonly json: string | undefined;
+  /** Run the micro-benchmarks of functions.ts instead. */
+  readonly functions: boolean;
+  readonly help: boolean;
+}
+
+/** The command line is wrong; its message is for the person who typed it. */
+export class UsageError extends Error {}
+
+export const USAGE: string = `usage: npm run bench -- [options]
+
+  --rounds N        rounds, each with one window of each peer (default 7)
+  --window MS       length of a measured window (default 500)
+  --warmup MS       time from open to the window's start (default 250)
+  --quick           3 rounds, windows of 300 ms after 150 ms, where not given otherwise
+  --only A,B        payloads: ${PAYLOAD_NAMES.join(', ')}
+  --peers A,B       peers: ${PEER_NAMES.join(', ')}
+  --json FILE       write all figures to FILE
+  --functions       the hot functions alone, by tinybench
+  --help            this text`;
+
+/** @throws {UsageError} an unknown option, or a value out of its range. */
+export function readOptions(argv: readonly string[]): BenchOptions {
+  const values = parse(argv);
+  const quick = values.quick ?? false;
+  return {
+    rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
+    window: integer('--window', values.window, quick ? 300 : 500, [10, 60_000]),
+    warmup: integer('--warmup', values.warmup, quick ? 150 : 250, [0, 60_000]),
+    payloads: list('--only', values.only, PAYLOAD_NAMES),
+    peers: list('--peers', values.peers, PEER_NAMES),
+    json: values.json,
+    functions: values.functions ?? false,
+    help: values.help ?? false,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+const OPTIONS = {
+  rounds: { type: 'string' },
+  window: { type: 'string' },
+  warmup: { type: 'string' },
+  quick: { type: 'boolean' },
+  only: { type: 'string' },
+  peers: { type: 'string' },
+  json: { type: 'string' },
+  functions: { type: 'boolean' },
+  help: { type: 'boolean' },
+} as const;
+
+function integer(
+  name: string,
+  given: string | undefined,
+  standard: number,
+  [least, most]: readonly [number, number],
+): number {
+  if (given === undefined) return standard;
+  const value = /^\d+$/.test(given) ? Number(given) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`${name} must be an integer from ${least} to ${most}, got '${given}'`);
+}
+
+/** Names in the order of `known`, so that tables look alike. */
+function list<T extends string>(name: string, given: string | undefined, known: readonly T[]): readonly T[] {
+  if (given === undefined) return known;
+  const asked = given.split(',').map((one) => one.trim());
+  for (const one of asked) {
+    if (!known.some((other) => other === one)) {
+      throw new UsageError(`${name} takes a list of ${known.join(', ')}, got '${one}'`);
+    }
+  }
+  return known.filter((one) => asked.includes(one));
+}
