@@ -1,8 +1,9 @@
 // down — the end of a connection process as an error, for whoever waited for something else.
 // Called by connection.ts. Source: gun:await's {error, {down, Reason}}.
 
-import { ConnectionError, DownError, type GunportError } from './errors.ts';
+import { DownError, GunportError } from './errors.ts';
 import type { DownReason } from './types.ts';
+import type { DownRecord } from './wire.ts';
 
 /** An error for this reason; `undefined` when it is not known yet. */
 export function downError(reason: DownReason | undefined): DownError {
@@ -12,8 +13,14 @@ export function downError(reason: DownReason | undefined): DownError {
   return new DownError(code, `the connection process is down (${reason.kind}): ${reason.message}`, details);
 }
 
-/** What an await gets: the failure itself, where a failure to connect was the end of it. */
+/** What an await gets: the failure itself, where a failure was the end of it. */
 export function awaitError(reason: DownReason | undefined): GunportError {
-  if (reason?.kind === 'gave-up' && reason.cause instanceof ConnectionError) return reason.cause;
+  if (reason?.kind === 'gave-up' && reason.cause instanceof GunportError) return reason.cause;
   return downError(reason);
+}
+
+/** The whole thread is gone, so that nothing more will come: of those only is an exit code known, but where the thread
+ *  that hosts it took it along. */
+export function isThreadDeath({ kind, exitCode }: DownRecord): boolean {
+  return exitCode !== undefined || kind === 'terminated';
 }

@@ -18,7 +18,7 @@ export class Ending {
   readonly closed: Promise<CloseResult>;
   #settled = false;
   #resolve: (result: CloseResult) => void = () => {};
-  #closers: ((result: CloseResult) => void)[] = [];
+  #closers: { resolve(result: CloseResult): void; reject(error: GunportError): void }[] = [];
 
   constructor() {
     this.closed = new Promise((resolve) => {
@@ -28,12 +28,17 @@ export class Ending {
 
   /** For close(): told as soon as the socket has ended, whoever reads. */
   ended(): Promise<CloseResult> {
-    return new Promise((resolve) => this.#closers.push(resolve));
+    return new Promise((resolve, reject) => this.#closers.push({ resolve, reject }));
   }
 
   /** The socket has ended. */
   tellClosers(result: CloseResult): void {
-    for (const resolve of this.#closers.splice(0)) resolve(result);
+    for (const { resolve } of this.#closers.splice(0)) resolve(result);
+  }
+
+  /** How it ends is another owner's to know. */
+  failClosers(error: GunportError): void {
+    for (const { reject } of this.#closers.splice(0)) reject(error);
   }
 
   /** The last message was given to a reader, or nobody reads. False when that was so before. */

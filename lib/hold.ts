@@ -32,15 +32,17 @@ export class Hold {
     }
   }
 
-  /** Resolves when it is given; whatever `start` or the transfer fails with, it is owned again. */
-  async give(start: () => Underway): Promise<void> {
+  /** Resolves when it is given. Whatever `start` or the transfer fails with, it is owned again, and `back` is called
+   *  in the same breath: no call may come between the two. Never before the caller has gone on. */
+  async give(start: () => Underway, back: () => void): Promise<void> {
+    const underway = begin(start);
+    this.#state = { name: 'giving', underway };
     try {
-      const underway = start();
-      this.#state = { name: 'giving', underway };
       await underway.done;
       this.#state = { name: 'given' };
     } catch (error) {
       this.#state = { name: 'owned' };
+      back();
       throw error;
     }
   }
@@ -59,6 +61,14 @@ export class Hold {
     underway.interrupt(error);
     // Its failure is told to the one who gave. give() waits for the same promise, and began before this.
     return underway.done.catch(() => {}).then(() => this.assertOwner());
+  }
+}
+
+function begin(start: () => Underway): Underway {
+  try {
+    return start();
+  } catch (error) {
+    return { done: Promise.reject(error), interrupt: () => {} };
   }
 }
 

@@ -4,7 +4,7 @@ export type { WaitOptions } from './await.ts';
 export { Batch } from './batch.ts';
 export type { AwaitOptions } from './connection.ts';
 export { Connection } from './connection.ts';
-export { connect, open } from './default.ts';
+export { connect, open, type PooledOptions } from './default.ts';
 export {
   type Code,
   ConnectionError,

@@ -1,4 +1,5 @@
-// listeners — 'message' listeners of a stream: the first begins to read, the last one to go ends it.
+// listeners — the user's listeners: what they throw hurts nobody else; and 'message' listeners of a stream, of which the
+// first begins to read and the last one to go ends it.
 // Held by stream.ts; calls from queue.ts come through `emit`.
 // Invariant: what is emitted is what EventEmitter would emit, to whom it would, in the same order.
 
@@ -6,6 +7,18 @@ import type { EventEmitter } from 'node:events';
 import type { Message } from './types.ts';
 
 type Listener = (message: Message) => void;
+
+/** Calls listeners of the user's in the midst of our own work, which goes on whatever they throw: that is their
+ *  thread's uncaught exception, in a turn of its own. @internal */
+export function shielded(emit: () => void): void {
+  try {
+    emit();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
+}
 
 /** @internal */
 export class MessageListeners {

@@ -4,7 +4,8 @@
 // `detach()` nothing is taken out of the port any more, so it can be moved with all that it holds.
 // Source: Erlang mailbox; gun:await/4.
 
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { shielded } from './listeners.ts';
 import type { Cast, Notice } from './wire.ts';
 
 /** What a mailbox tells its connection. */
@@ -13,6 +14,9 @@ export interface MailboxReader {
   /** The process has closed the port, or died: everything it posted has been delivered. */
   closed(): void;
 }
+
+/** Memory below this is cheaper to drop than to send home. */
+const WORTH_RETURNING = 256 * 1024;
 
 /** @internal */
 export class Mailbox {
@@ -26,6 +30,8 @@ export class Mailbox {
   #recycled: Uint8Array[] = [];
   readonly #onMessage = (notice: Notice): void => this.#reader.notice(notice);
   #closed = false;
+  /** What the port holds is all that will ever come. */
+  #complete = false;
 
   constructor(port: MessagePort, reader: MailboxReader, acked: number) {
     this.#port = port;
@@ -52,7 +58,8 @@ export class Mailbox {
     if (this.#closed) return this.#reader.closed();
     this.#port.on('message', this.#onMessage);
     if (!this.#ref) this.#port.unref();
-    this.flushAcks();
+    if (this.#complete) this.#takeLast();
+    else this.flushAcks();
   }
 
   /** Stops delivering; what comes now stays inside the port. */
@@ -67,6 +74,21 @@ export class Mailbox {
     return this.#closed;
   }
 
+  /** The thread of the process is dead. A port that was on its way there is closed by nobody: it is closed here, once
+   *  what it holds has been taken. */
+  complete(): void {
+    this.#complete = true;
+    if (this.#attached) this.#takeLast();
+  }
+
+  #takeLast(): void {
+    for (let last = receiveMessageOnPort(this.#port); last; last = receiveMessageOnPort(this.#port)) {
+      const notice: Notice = last.message;
+      shielded(() => this.#reader.notice(notice));
+    }
+    this.#port.close();
+  }
+
   post(cast: Cast, transfer?: readonly ArrayBuffer[]): void {
     this.#port.postMessage(cast, transfer);
   }
@@ -76,7 +98,7 @@ export class Mailbox {
    *  timers have run (1 155 ms of lag, not 24). */
   parcelRead(recycle?: Uint8Array): void {
     this.#acked++;
-    if (recycle) this.#recycled.push(recycle);
+    if (recycle && recycle.buffer.byteLength >= WORTH_RETURNING) this.#recycled.push(recycle);
     if (this.#ackScheduled) return;
     this.#ackScheduled = true;
     setImmediate(() => {
@@ -102,6 +124,11 @@ export class Mailbox {
   ref(): void {
     this.#ref = true;
     if (this.#attached) this.#port.ref();
+  }
+
+  /** The user wants it to keep its thread alive. */
+  get isRef(): boolean {
+    return this.#ref;
   }
 
   unref(): void {

@@ -8,13 +8,14 @@ import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { advise, type RetryFunction } from './advice.ts';
 import type { Settle } from './await.ts';
 import { LONGEST } from './checks.ts';
-import { awaitError, downError } from './down.ts';
+import { awaitError, downError, isThreadDeath } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
 import { Hold, notOwner } from './hold.ts';
 import { expect, unwatch, type Watcher, watch } from './lifeline.ts';
+import { shielded } from './listeners.ts';
 import { Mailbox } from './mailbox.ts';
 import { downReason, Monitors } from './monitor.ts';
-import { type Giver, type TransferOptions, type TransferTarget, transfer } from './owner.ts';
+import { type Giver, type TransferOptions, type TransferTarget, transfer, type Underway } from './owner.ts';
 import { WsStream } from './stream.ts';
 import type { StreamHost } from './streamhost.ts';
 import type { LostNotice, UpNotice } from './types.ts';
@@ -51,7 +52,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   readonly #released: (() => void)[] = [];
   #state: State;
   /** From anywhere: an answer that is still on its way to a former owner must not be taken for ours. */
-  #nextInfo = Math.ceil(Math.random() * 2 ** 48);
+  #nextInfo = 1 + Math.floor(Math.random() * 2 ** 48);
   #vigil: NodeJS.Timeout | undefined;
 
   constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
@@ -147,6 +148,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       origin: this.#state.settings.origin,
       maxBuffered: this.#state.settings.maxBuffered,
       usable: () => this.assertUsable(),
+      readable: () => this.hold.assertUsable(),
       post: (cast, memory) => this.post(cast, memory),
       parcelRead: (slab) => this.#mailbox.parcelRead(slab),
       reading: () => this.#holdOpen(),
@@ -160,20 +162,29 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   /** Gives it all away; rejects with it all back. `feed`: the stream that is given by name. */
   async give(target: TransferTarget, options: TransferOptions, feed: number | undefined): Promise<void> {
-    this.assertUsable();
+    this.hold.assertUsable();
+    // Before anything can fail: whatever becomes of it, nothing is given to anybody until the giver has heard.
+    this.#mailbox.detach();
+    for (const stream of this.streams.values()) stream.seal(true);
+    const start = (): Underway => {
+      this.#assertGivable();
+      return transfer(this.#giver(), target, feed, options);
+    };
+    await this.hold.give(start, () => this.#takeBack());
+    this.#given();
+  }
+
+  #takeBack(): void {
+    this.#mailbox.attach();
+    this.#holdOpen();
+    for (const stream of this.streams.values()) stream.seal(false);
+  }
+
+  #assertGivable(): void {
+    if (this.monitors.reason) throw awaitError(this.monitors.reason);
     const { status, attempt } = this.#state;
     if (status === 'closing') throw new OwnerError('ERR_GUNPORT_CLOSING', 'the connection is closing');
     if (attempt === 0) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'the connection has never been up');
-    this.#mailbox.detach();
-    for (const stream of this.streams.values()) stream.seal(true);
-    try {
-      await this.hold.give(() => transfer(this.#giver(), target, feed, options));
-    } catch (error) {
-      this.#mailbox.attach();
-      for (const stream of this.streams.values()) stream.seal(false);
-      throw error;
-    }
-    this.#given();
   }
 
   #giver(): Giver {
@@ -220,7 +231,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     const why = 'the connection was closed during the hand-over';
     const taking = this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
     if (taking) await taking;
-    if (this.monitors.reason) return;
+    // Dead, it may hold messages for a reader: those go with its thread's slot.
+    if (this.monitors.reason) return cast.type === 'close' ? this.post(cast) : undefined;
     this.#state = { ...this.#state, status: 'closing' };
     const { down } = this.monitors.add(undefined, false);
     this.post(cast);
@@ -249,8 +261,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       case 'up':
         this.#state = { ...this.#state, attempt: notice.attempt, protocol: notice.protocol, status: 'up' };
         for (const settle of [...this.#ups]) settle(undefined, this.#up());
-        this.#handle.emit('up', this.#up());
-        return;
+        return shielded(() => this.#handle.emit('up', this.#up()));
       case 'down':
         return this.#lost(notice);
       case 'failed':
@@ -279,7 +290,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.#state = { ...this.#state, protocol: undefined, lastError: notice.error, status };
     for (const stream of this.streams.values()) stream.notice(notice);
     const reason = fromRecord(notice.error) as GunportError; // As above.
-    this.#handle.emit('down', { type: 'down', protocol, attempt, killed, reason });
+    shielded(() => this.#handle.emit('down', { type: 'down', protocol, attempt, killed, reason }));
   }
 
   /** The process is dead: everybody who waits for it hears of it now; what it has posted stays readable. */
@@ -293,6 +304,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.hold.interrupt(downError(reason));
     this.#rejectPending(awaitError(reason));
     if (this.#mailbox.closed) this.#endStreams();
+    else if (isThreadDeath(record)) this.#mailbox.complete();
     else this.#holdOpen();
     this.#release();
   }
@@ -302,7 +314,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     if (this.monitors.reason) return this.#endStreams();
     // Its thread died and the host has not told us: it will, as soon as it wakes. Until then the port kept this thread
     // alive; now somebody else must.
-    this.#vigil = setInterval(() => {}, LONGEST);
+    this.#vigil ??= setInterval(() => {}, LONGEST);
+    if (!this.#mailbox.isRef) this.#vigil.unref();
   }
 
   #endStreams(): void {

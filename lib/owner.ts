@@ -65,10 +65,10 @@ export function transfer(
   checkTarget(target, giver.threadId);
   const data = cloned(options);
 
-  const { port1: handshake, port2: far } = new MessageChannel();
   let interrupt: (error: GunportError) => void = () => {};
   const done = wait<void>('the hand-over', { timeout, signal }, (settle) => {
     interrupt = settle;
+    const { port1: handshake, port2: far } = new MessageChannel();
     handshake.on('message', (message: FromTaker) => {
       if (message.type === 'refuse') {
         return settle(
@@ -102,6 +102,8 @@ export function transfer(
     };
   });
   const named = done.catch((error: unknown) => {
+    // Nobody has them, here or there: who holds their other ends hears of it.
+    for (const one of data.list) if (one instanceof MessagePort) one.close();
     if (error instanceof TimeoutError && error.code === 'ERR_GUNPORT_TIMEOUT') {
       throw new OwnerError('ERR_GUNPORT_TRANSFER_TIMEOUT', `the target did not adopt within ${timeout} ms`, {
         phase: 'timeout',
@@ -182,8 +184,9 @@ function send(target: TransferTarget, offer: Offer, settle: (error: Error) => vo
 function contact(threadId: number, offer: Offer, settle: (error: Error) => void): () => void {
   if (threadId === ownThreadId) {
     // Node refuses a message to oneself; the listener is in this very thread.
-    setImmediate(() => process.emit('workerMessage' as never, offer as never, ownThreadId as never));
-    return () => {};
+    const emit = () => process.emit('workerMessage' as never, offer as never, ownThreadId as never);
+    const immediate = setImmediate(emit);
+    return () => clearImmediate(immediate);
   }
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;

@@ -13,7 +13,7 @@ const MOST_BYTES = 125;
 export class Pings {
   readonly #pending = new Map<number, (error: Error | undefined, rtt?: number) => void>();
   /** From anywhere: a pong that is still on its way to a former owner must not answer one of ours. */
-  #next = Math.ceil(Math.random() * 2 ** 48);
+  #next = 1 + Math.floor(Math.random() * 2 ** 48);
 
   /** `post` sends it; resolves with the round trip in ms. @throws {OptionError} a payload above 125 bytes. */
   send(
@@ -28,8 +28,9 @@ export class Pings {
         `payload must be at most ${MOST_BYTES} bytes (RFC 6455 §5.5), got ${bytes.byteLength}`,
       );
     }
+    const { timeout = TIMEOUT, signal } = options;
     const id = this.#next++;
-    return wait<number>('ping()', { timeout: TIMEOUT, ...options }, (settle) => {
+    return wait<number>('ping()', { timeout, signal }, (settle) => {
       this.#pending.set(id, (error, rtt = 0) => (error ? settle(error) : settle(undefined, rtt)));
       post(id, bytes);
       return () => this.#pending.delete(id);

@@ -6,11 +6,12 @@
 import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { type MessagePort, threadId as ownThreadId, type ResourceLimits } from 'node:worker_threads';
-import { integer, own } from './checks.ts';
+import { integer, LONGEST, own } from './checks.ts';
 import { Connection } from './connection.ts';
 import { ConnectionError, describe, GunportError, OptionError, toRecord } from './errors.ts';
 import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
+import { shielded } from './listeners.ts';
 import { downReason } from './monitor.ts';
 import { connectWith, type Opener, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
@@ -184,9 +185,12 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   }
 
   /** Resolves when nothing of this connection is left in a thread. */
-  #gone(id: string): Promise<void> {
-    if (![...this.#threads].some(({ connections }) => connections.has(id))) return Promise.resolve();
-    return new Promise((resolve) => this.#leaving.set(id, resolve));
+  async #gone(id: string): Promise<void> {
+    if (![...this.#threads].some(({ connections }) => connections.has(id))) return;
+    // A thread of the pool keeps nothing alive; who waits for it must.
+    const alive = setInterval(() => {}, LONGEST);
+    await new Promise<void>((resolve) => this.#leaving.set(id, resolve));
+    clearInterval(alive);
   }
 
   #left(id: string): void {
@@ -206,15 +210,16 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     this.#host.ended(connections, reason);
     for (const id of connections) this.#left(id);
     // A thread that was asked to leave is no death to tell.
-    if (reason.kind !== 'shutdown') {
-      this.emit('down', { threadId: thread.threadId, reason: downReason(reason), connections });
-    }
+    if (reason.kind === 'shutdown') return;
+    const down: ThreadDown = { threadId: thread.threadId, reason: downReason(reason), connections };
+    shielded(() => this.emit('down', down));
   }
 
   #orphan(port: MessagePort, state: ConnectionState): void {
     // Nobody listens: its process sees the port close, and shuts down.
     if (this.listenerCount('orphan') === 0) return port.close();
-    this.emit('orphan', this.#keep(new Connection(port, state).takeOver()));
+    const connection = this.#keep(new Connection(port, state).takeOver());
+    shielded(() => this.emit('orphan', connection));
   }
 
   #keep(handle: Connection): Connection {

@@ -149,7 +149,7 @@ export class Queue<M> {
     const held = this.#front ?? this.#current();
     if (held === undefined || this.#sealed) return undefined;
     const message = held.batch.at(held.next++);
-    if (held.next === held.batch.length) this.#parcelRead();
+    if (held.next === held.batch.length) this.#parcelRead(held.parcel);
     return message;
   }
 
@@ -247,10 +247,11 @@ export class Queue<M> {
     }
   }
 
-  #parcelRead(): void {
+  /** One by one, to its end. Texts are copies, so nobody has a view of a slab that holds nothing else: it goes home. */
+  #parcelRead({ texts, slab }: Parcel): void {
     this.#head++;
     this.#front = undefined;
-    this.#host.parcelRead();
+    this.#host.parcelRead(texts ? slab : undefined);
   }
 
   #clear(): void {
@@ -278,7 +279,7 @@ export class Queue<M> {
         const { batch } = held;
         while (held.next < batch.length && this.#emit !== undefined && !this.#sealed) {
           const message = batch.at(held.next++);
-          if (held.next === batch.length) this.#parcelRead();
+          if (held.next === batch.length) this.#parcelRead(held.parcel);
           this.#emit(message);
         }
       }

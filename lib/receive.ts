@@ -8,7 +8,7 @@ import { isMainThread, MessageChannel, MessagePort, parentPort, threadId, Worker
 import { checkWait, type Settle, type WaitOptions, wait } from './await.ts';
 import { Connection } from './connection.ts';
 import { describe, OptionError, OwnerError, TimeoutError } from './errors.ts';
-import { inboxOf, type OfferSource } from './inbox.ts';
+import { inboxOf, type OfferSource, type Place } from './inbox.ts';
 import { join, knownHosts } from './lifeline.ts';
 import type { WsStream } from './stream.ts';
 import type { Commit, FromTaker, Offer } from './wire.ts';
@@ -105,12 +105,15 @@ function receive<D>(options: ReceiveOptions): Promise<Received<D>> {
   // The taker keeps its own clock and signal: both stand still while a commit is awaited, since one that is on
   // its way cannot be sent back.
   return wait<Received<D>>('receiveOwnership()', {}, (settle) => {
-    const taker = new Taker<D>(settle, options, timeout);
     const sources = source ? [source] : isMainThread || !parentPort ? [undefined] : [parentPort, undefined];
-    const leave = sources.map((one) => inboxOf(one).join((offer) => taker.take(offer), taker.closed));
+    const places: Place[] = [];
+    const taker = new Taker<D>(settle, options, timeout, () => {
+      for (const place of places) place.look();
+    });
+    for (const one of sources) places.push(inboxOf(one).join((offer) => taker.take(offer), taker.closed));
     return () => {
       taker.stop();
-      for (const out of leave) out();
+      for (const place of places) place.leave();
     };
   });
 }
@@ -126,8 +129,15 @@ class Taker<D> {
   #left: number;
   #since = 0;
   #handshake: MessagePort | undefined;
-  readonly closed = (): void =>
+  #closed = false;
+  readonly #free: () => void;
+  /** The source has closed. What was adopted comes all the same: a giver may close it right after the commit, and
+   *  there is no order between two ports. */
+  readonly closed = (): void => {
+    this.#closed = true;
+    if (this.#handshake) return;
     this.#settle(new OwnerError('ERR_GUNPORT_TARGET_DEAD', 'the source of connections has closed'));
+  };
   readonly #onAbort = (): void => {
     if (this.#handshake) return;
     const { reason } = this.#signal ?? {};
@@ -136,8 +146,15 @@ class Taker<D> {
     );
   };
 
-  constructor(settle: Settle<Received<D>>, { accept, signal }: ReceiveOptions, timeout: number) {
+  /** `free`: called when an offer came to nothing, to look at others. */
+  constructor(
+    settle: Settle<Received<D>>,
+    { accept, signal }: ReceiveOptions,
+    timeout: number,
+    free: () => void,
+  ) {
     this.#settle = settle;
+    this.#free = free;
     this.#accept = accept;
     this.#signal = signal;
     this.#left = timeout;
@@ -167,6 +184,7 @@ class Taker<D> {
       if (this.#handshake !== handshake) return;
       this.#handshake = undefined;
       this.#run();
+      this.#free();
     });
     handshake.postMessage({ type: 'adopt', threadId, hosts: knownHosts() } satisfies FromTaker);
     return true;
@@ -200,6 +218,7 @@ class Taker<D> {
 
   #run(): void {
     if (this.#signal?.aborted) return this.#onAbort();
+    if (this.#closed) return this.closed();
     if (this.#left === Number.POSITIVE_INFINITY) return;
     this.#since = performance.now();
     this.#timer = setTimeout(

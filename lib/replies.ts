@@ -2,7 +2,7 @@
 // Held by stream.ts; read by `connection.await()` before any message.
 // Invariant: a reply is given once, in order. Source: gun:await/3.
 
-import type { Message, StreamNotice, WsNotice } from './types.ts';
+import type { Headers, Message, StreamNotice, WsNotice } from './types.ts';
 import type { Closed, Notice } from './wire.ts';
 
 type Reply = Notice & { type: 'upgrade' | 'response' | 'data' };
@@ -13,7 +13,7 @@ export class Replies {
   readonly #waiters: (() => void)[] = [];
 
   constructor(untaken: readonly StreamNotice[]) {
-    this.#untaken = [...untaken];
+    this.#untaken = untaken.map((notice) => ('headers' in notice ? withHeaders(notice) : notice));
   }
 
   get untaken(): readonly StreamNotice[] {
@@ -43,15 +43,20 @@ export class Replies {
   }
 }
 
+/** Structured clone gives objects a prototype: headers of a peer have none. @internal */
+export function withHeaders<T extends { readonly headers: Headers }>(notice: T): T {
+  return { ...notice, headers: Object.assign(Object.create(null), notice.headers) };
+}
+
 /** Without what is the wire's alone. */
 function publicShape(notice: Reply): StreamNotice {
   switch (notice.type) {
     case 'upgrade': {
-      const { headers, rawHeaders, protocol } = notice;
+      const { headers, rawHeaders, protocol } = withHeaders(notice);
       return { type: 'upgrade', protocols: protocol ? [protocol] : ['websocket'], headers, rawHeaders };
     }
     case 'response': {
-      const { fin, status, headers, rawHeaders } = notice;
+      const { fin, status, headers, rawHeaders } = withHeaders(notice);
       return { type: 'response', fin, status, headers, rawHeaders };
     }
     case 'data':

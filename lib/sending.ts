@@ -99,11 +99,11 @@ export class Sending {
     });
   }
 
-  /** The process reports how many bytes are gone, cumulative. */
-  gone(bytes: number): void {
+  /** The process reports how many bytes are gone, cumulative; with an error: those not told of before were dropped. */
+  gone(bytes: number, error?: Error): void {
     // A report from before a loss may come after it.
     this.#flushed = Math.max(this.#flushed, bytes);
-    this.#settle((drain) => drain.mark <= bytes);
+    this.#settle((drain) => drain.mark <= bytes, error);
   }
 
   /** Nothing that is still here will ever be sent. */

@@ -148,9 +148,9 @@ export class Thread {
       this.#hear(last.message);
     }
     this.#control.close();
-    this.#host.down(this, this.#reason(exitCode));
     void this.#piscina.destroy();
     this.#resolveGone();
+    this.#host.down(this, this.#reason(exitCode));
   }
 
   /** process.exit(1) and terminate() look alike from outside; the thread's own 'exit' event, which only the first

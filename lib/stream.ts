@@ -10,13 +10,13 @@ import type { Batch } from './batch.ts';
 import { checkMessages } from './checks.ts';
 import { abnormal, badEnd, checkClose, closedError, closeResult, Ending, notOpen } from './ending.ts';
 import { fromRecord, type GunportError, OwnerError, StreamError, toRecord } from './errors.ts';
-import { MessageListeners } from './listeners.ts';
+import { MessageListeners, shielded } from './listeners.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import { Pings } from './pings.ts';
 import { Queue } from './queue.ts';
 import { BatchReader, MessageReader } from './reader.ts';
 import { lay, untaken } from './remainder.ts';
-import { closeNotice, Replies } from './replies.ts';
+import { closeNotice, Replies, withHeaders } from './replies.ts';
 import { type Sendable, Sending } from './sending.ts';
 import type { StreamEvents, StreamHost } from './streamhost.ts';
 import { takeNotice } from './taking.ts';
@@ -62,7 +62,7 @@ export class WsStream<C = unknown>
     this.#host = host;
     this.#ws = record.ws;
     this.#state = record.state;
-    this.#upgraded = record.upgraded;
+    this.#upgraded = record.upgraded && withHeaders(record.upgraded);
     this.#replies = new Replies(record.replies);
     this.closed = this.#ending.closed;
     this.#queue = new Queue<StreamMark>({
@@ -81,7 +81,7 @@ export class WsStream<C = unknown>
     const listeners: MessageListeners = new MessageListeners(
       this as unknown as EventEmitter,
       () => {
-        host.usable();
+        host.readable();
         this.#queue.events((message) => listeners.emit(message));
       },
       () => this.#queue.events(undefined),
@@ -141,7 +141,7 @@ export class WsStream<C = unknown>
   /** Tops up the credit of a stream opened with `flow: number`. Source: gun:update_flow/3.
    *  @throws {OptionError} not an integer from 1. */
   updateFlow(messages: number): void {
-    this.#host.usable();
+    this.#host.readable();
     checkMessages(messages);
     this.#host.post({ type: 'flow', stream: this.id, add: messages });
   }
@@ -186,7 +186,8 @@ export class WsStream<C = unknown>
     const taking = this.#host.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
     if (taking) await taking;
     if (this.#given) throw this.#given;
-    if (this.#end) return closeResult(this.#end);
+    const end = this.#end ?? this.#over;
+    if (end) return closeResult(end);
     if (this.#error) return abnormal(this.#error);
     if (this.#state !== 'closing') {
       this.#sending.flush();
@@ -230,13 +231,13 @@ export class WsStream<C = unknown>
         return this.#queue.push(notice);
       case 'upgrade':
         if (this.#state === 'connecting' && !this.#ws.spans) this.#replies.add(notice);
-        this.#upgraded = notice;
-        if (this.#state !== 'closing') this.#state = 'open';
+        this.#upgraded = withHeaders(notice);
+        if (this.#state !== 'closing' && !this.#over) this.#state = 'open';
         for (const settle of [...this.#opens]) settle(undefined, undefined);
         return this.#queue.mark(notice);
       case 'down':
         if (this.#end || this.#error) return;
-        if (this.#state !== 'closing') this.#state = 'down';
+        if (this.#state !== 'closing' && !this.#over) this.#state = 'down';
         this.#sending.fail(fromRecord(notice.error));
         this.#pings.fail(fromRecord(notice.error));
         return this.#queue.mark(notice);
@@ -253,7 +254,7 @@ export class WsStream<C = unknown>
       case 'pong':
         return this.#pings.answered(notice.id, notice.rtt);
       case 'sent':
-        return this.#sending.gone(notice.bytes);
+        return this.#sending.gone(notice.bytes, notice.error && fromRecord(notice.error));
       default: // the rest speaks of the connection
     }
   }
@@ -298,9 +299,10 @@ export class WsStream<C = unknown>
     this.#queue.abandon(error);
     this.#sending.fail(error);
     this.#pings.fail(error);
-    this.#ending.tellClosers(abnormal(error));
+    this.#ending.failClosers(error);
     this.#ending.settle(abnormal(error));
-    this.removeAllListeners();
+    // Not those of MessageListeners: whoever listens from now on is told that this is no owner.
+    for (const name of ['message', 'close', 'down', 'up', 'error'] as const) this.removeAllListeners(name);
   }
 
   /** It has ended, and nothing of it is left to be read. @internal */
@@ -328,10 +330,11 @@ export class WsStream<C = unknown>
   #passed(mark: StreamMark): void {
     switch (mark.type) {
       case 'down':
-        this.emit('down', { attempt: mark.attempt, reason: fromRecord(mark.error) as GunportError });
-        return;
+        return shielded(() =>
+          this.emit('down', { attempt: mark.attempt, reason: fromRecord(mark.error) as GunportError }),
+        );
       case 'upgrade':
-        if (mark.attempt > 1) this.emit('up', { attempt: mark.attempt });
+        if (mark.attempt > 1) shielded(() => this.emit('up', { attempt: mark.attempt }));
         return;
       case 'closed':
         return this.#settleClosed(closeResult(mark));
@@ -344,13 +347,15 @@ export class WsStream<C = unknown>
 
   #settleClosed(result: CloseResult): void {
     if (!this.#ending.settle(result)) return;
-    if (result.error && this.listenerCount('error') > 0) this.emit('error', result.error);
-    this.emit('close', result);
+    const { error } = result;
+    if (error && this.listenerCount('error') > 0) shielded(() => this.emit('error', error));
+    shielded(() => this.emit('close', result));
   }
 
   /** Its end is known, and messages before it wait for credit: for ever, where nobody reads. */
   #overBefore(notice: Closed): void {
     this.#over = notice;
+    if (this.#state !== 'closing') this.#state = 'closed';
     const result = closeResult(notice);
     this.#failWaits(result.error ?? closedError());
     this.#ending.tellClosers(result);

@@ -12,6 +12,8 @@ export interface StreamHost {
   readonly maxBuffered: number;
   /** @throws NOT_OWNER, TRANSFERRING or DOWN when the handle cannot be used. */
   usable(): void;
+  /** The same for what is there to be read: a dead connection's messages are. */
+  readable(): void;
   post(cast: Cast, transfer?: readonly ArrayBuffer[]): void;
   parcelRead(slab?: Uint8Array): void;
   /** Somebody reads, or nobody does any more. */

@@ -122,6 +122,8 @@ export interface Parcel {
   readonly index: Int32Array;
   /** Messages in it. */
   readonly count: number;
+  /** All of them are texts. */
+  readonly texts: boolean;
   /** Every byte of every text message is below 0x80. */
   readonly ascii: boolean;
   /** Payload bytes in it: what counts against the credit. */
@@ -164,8 +166,13 @@ export type Notice =
   // the one end of a stream that never became one, or failed
   | { readonly type: 'error'; readonly stream: number; readonly error: ErrorRecord }
   | { readonly type: 'pong'; readonly stream: number; readonly id: number; readonly rtt: number }
-  // cumulative bytes of wire image that have left the process, and of those that were dropped with a lost socket
-  | { readonly type: 'sent'; readonly stream: number; readonly bytes: number }
+  // cumulative bytes of wire image that have left the process; with an error: what had not left was dropped
+  | {
+      readonly type: 'sent';
+      readonly stream: number;
+      readonly bytes: number;
+      readonly error?: ErrorRecord | undefined;
+    }
   | { readonly type: 'info'; readonly id: number; readonly info: ProcessInfo }
   | {
       readonly type: 'askRetry';

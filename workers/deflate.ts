@@ -12,6 +12,9 @@ import { notDeflate, tooBig } from '../lib/protocol/websocket.ts';
 /** RFC 7692 §7.2.1: an empty block, whose last four bytes are left out on the wire. */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
+/** An empty message: the header of an empty uncompressed block, its tail left out. */
+const EMPTY_BLOCK = Uint8Array.of(0x00);
+
 /** What a message inflates to. */
 export interface Inflated {
   readonly parts: readonly Uint8Array[];
@@ -49,7 +52,7 @@ export class Inflater {
       copy.set(bytes.subarray(start, end));
       return this.inflate(copy, 0, end - start);
     }
-    const behind = bytes.slice(end, end + TAIL.length);
+    const behind = Uint8Array.from(bytes.subarray(end, end + TAIL.length)); // slice() of a Buffer is a view.
     bytes.set(TAIL, end);
     this.#parts = [];
     this.#length = 0;
@@ -131,6 +134,8 @@ export class Deflater {
 
   /** One message, without its tail. */
   #deflate(bytes: Uint8Array): Uint8Array {
+    // zlib makes nothing of a flush without input; RFC 7692 §7.2.3.6 says what it is then.
+    if (bytes.length === 0) return EMPTY_BLOCK;
     this.#parts = [];
     this.#zlib.write(bytes);
     if (!this.#keepsContext) this.#zlib.reset();

@@ -20,8 +20,9 @@ export interface Sink {
 
 /** A connected socket, whatever it is made of. */
 export interface Transport {
-  /** Hands bytes to the socket. `done` is called when they have left this process (or were dropped with the socket). */
-  write(bytes: Uint8Array, done?: () => void): void;
+  /** Hands bytes to the socket. `done` is called when they have left this process, or with an error when they were
+   *  dropped with the socket. */
+  write(bytes: Uint8Array, done?: (error?: Error | null) => void): void;
   /** Bytes that the socket still holds. */
   readonly pending: number;
   pause(): void;

@@ -65,12 +65,6 @@ export function endOfStream(entry: Entry, { kind, message, cause }: DownRecord):
   return new StreamError('ERR_GUNPORT_CLOSED', `the connection has ended (${kind})`, details);
 }
 
-/** One WebSocket at a time can have a connection. */
-export function taken(active: Entry): StreamError {
-  const message = `the connection is taken by stream ${active.stream}, a WebSocket`;
-  return new StreamError('ERR_GUNPORT_NOT_CONNECTED', message);
-}
-
 /** What dialling failed with, if not with an error of ours. */
 export function asConnectionError(error: unknown): GunportError {
   if (error instanceof GunportError) return error;

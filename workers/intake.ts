@@ -28,6 +28,12 @@ interface Built {
   at: number;
   readonly index: number[];
   kinds: number;
+  bytes: number;
+}
+
+export interface IntakeLimits {
+  readonly maxPayload: number;
+  readonly most: number;
 }
 
 export class Intake {
@@ -35,7 +41,8 @@ export class Intake {
   readonly #outbox: Outbox;
   readonly #counters: Counters;
   readonly #limits: { base: number; readonly maxPayload: number };
-  readonly #cursor: Cursor = { at: 0, count: 0, kinds: 0, needed: 0 };
+  readonly #most: number;
+  readonly #cursor: Cursor = { at: 0, count: 0, kinds: 0, bytes: 0, needed: 0 };
   #slab: Uint8Array<ArrayBuffer> = sharedBuffer();
   /** The messages in the index stand in slab[start … cursor.at), unread bytes in slab[cursor.at … end). */
   #start = 0;
@@ -46,11 +53,13 @@ export class Intake {
   #busy = false;
   #notUtf8 = false;
 
-  constructor(stream: number, outbox: Outbox, counters: Counters, maxPayload: number) {
+  /** `most`: how many bytes one read may bring. */
+  constructor(stream: number, outbox: Outbox, counters: Counters, { maxPayload, most }: IntakeLimits) {
     this.#stream = stream;
     this.#outbox = outbox;
     this.#counters = counters;
     this.#limits = { base: 0, maxPayload };
+    this.#most = most;
   }
 
   /** A text was not valid: what came before it has been shipped, nothing will be after it. */
@@ -64,13 +73,13 @@ export class Intake {
   buffer(): Uint8Array {
     if (this.#cursor.count === 0 && this.#end === this.#cursor.at) this.#rewind();
     else if (this.#isLobby || this.#slab.length - this.#end < this.#room()) this.#move();
-    return this.#slab.subarray(this.#end);
+    return this.#slab.subarray(this.#end, this.#end + this.#most);
   }
 
   /** So many bytes now stand where `buffer()` pointed to. */
   filled(length: number): void {
     this.#end += length;
-    this.#busy = length > COPY_BELOW || this.#end === this.#slab.length;
+    this.#busy = length > COPY_BELOW || this.#end === this.#slab.length || length === this.#most;
   }
 
   /** What came with the answer to the upgrade, before the first read. */
@@ -127,6 +136,7 @@ export class Intake {
     this.#index[2 * count + 1] = text ? length | TEXT_BIT : length;
     this.#cursor.count++;
     this.#cursor.kinds |= text ? 1 : 2;
+    this.#cursor.bytes += length;
     this.#cursor.at = start + length;
   }
 
@@ -134,7 +144,7 @@ export class Intake {
   add(text: boolean, parts: readonly Uint8Array[], length: number): void {
     // Copied, since the parts may stand in the slab.
     if (this.#cursor.count > 0) this.#shipInPlace(true);
-    this.#built ??= { memory: fresh(Math.max(LEAST_ROOM, length + 1)), at: 0, index: [], kinds: 0 };
+    this.#built ??= { memory: fresh(Math.max(LEAST_ROOM, length + 1)), at: 0, index: [], kinds: 0, bytes: 0 };
     const built = this.#built;
     // One byte more: a NUL behind each, so that two halves of a character never meet.
     if (built.memory.length - built.at <= length) {
@@ -144,6 +154,7 @@ export class Intake {
     }
     built.index.push(built.at, text ? length | TEXT_BIT : length);
     built.kinds |= text ? 1 : 2;
+    built.bytes += length;
     for (const part of parts) {
       built.memory.set(part, built.at);
       built.at += part.length;
@@ -162,22 +173,26 @@ export class Intake {
 
   /** Nothing of what was not shipped is wanted. */
   drop(): void {
-    this.#cursor.count = 0;
-    this.#cursor.kinds = 0;
+    this.#reset();
     this.#start = this.#cursor.at;
     this.#built = undefined;
   }
 
-  /** Ships the messages that stand in the slab; small ones, those in the lobby, and if told to, by copy. */
-  #shipInPlace(copy: boolean): void {
-    const { count, kinds, at } = this.#cursor;
-    const region = this.#slab.subarray(this.#start, at);
-    const index = this.#index.slice(0, 2 * count);
+  #reset(): void {
     this.#cursor.count = 0;
     this.#cursor.kinds = 0;
+    this.#cursor.bytes = 0;
+  }
+
+  /** Ships the messages that stand in the slab; small ones, those in the lobby, and if told to, by copy. */
+  #shipInPlace(copy: boolean): void {
+    const { count, kinds, bytes, at } = this.#cursor;
+    const region = this.#slab.subarray(this.#start, at);
+    const index = this.#index.slice(0, 2 * count);
+    this.#reset();
     if (copy || this.#isLobby || region.length <= COPY_BELOW) {
       this.#start = at;
-      return this.#ship(copyOf(region), index, kinds);
+      return this.#ship(copyOf(region), index, { kinds, bytes });
     }
     const rest = this.#slab.subarray(at, this.#end);
     this.#slab =
@@ -186,20 +201,26 @@ export class Intake {
     this.#start = 0;
     this.#cursor.at = 0;
     this.#end = rest.length;
-    this.#ship(region, index, kinds);
+    this.#ship(region, index, { kinds, bytes });
   }
 
   #shipBuilt(): void {
     const built = this.#built;
     if (!built) return;
     this.#built = undefined;
-    const { memory, at, index, kinds } = built;
+    const { memory, at, index } = built;
     const slab = memory.subarray(0, at);
-    this.#ship(memory.length - at > COPY_BELOW ? copyOf(slab) : slab, Int32Array.from(index), kinds);
+    this.#ship(memory.length - at > COPY_BELOW ? copyOf(slab) : slab, Int32Array.from(index), built);
   }
 
-  #ship(slab: Uint8Array<ArrayBuffer>, index: Int32Array<ArrayBuffer>, kinds: number): void {
+  #ship(
+    slab: Uint8Array<ArrayBuffer>,
+    index: Int32Array<ArrayBuffer>,
+    of: Pick<Built, 'kinds' | 'bytes'>,
+  ): void {
     if (this.#notUtf8) return;
+    const { kinds } = of;
+    let { bytes } = of;
     let count = index.length / 2;
     let ascii = kinds === BINARIES || (kinds === TEXTS && isAscii(slab));
     if (!ascii && !(kinds === TEXTS && isUtf8(slab))) {
@@ -207,13 +228,13 @@ export class Intake {
       ascii = found.ascii;
       this.#notUtf8 = found.valid < count;
       count = found.valid;
+      bytes = found.bytes;
     }
     if (count === 0) return;
-    let bytes = 0;
-    for (let i = 1; i < 2 * count; i += 2) bytes += (index[i] as number) & LENGTH_MASK; // In bounds by `count`.
     this.#counters.messagesReceived += count;
     this.#counters.bytesReceived += bytes;
-    this.#outbox.parcel({ stream: this.#stream, slab, index, count, ascii, bytes });
+    const texts = kinds === TEXTS;
+    this.#outbox.parcel({ stream: this.#stream, slab, index, count, texts, ascii, bytes });
   }
 
   // ── memory ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -278,19 +299,25 @@ const TEXTS = 1;
 const BINARIES = 2;
 
 /** One by one: texts among binaries, or a fault that is to be found. `valid`: messages before the first fault. */
-function checkEach(slab: Uint8Array, index: Int32Array): { readonly valid: number; readonly ascii: boolean } {
+function checkEach(
+  slab: Uint8Array,
+  index: Int32Array,
+): { readonly valid: number; readonly bytes: number; readonly ascii: boolean } {
   let ascii = true;
+  let bytes = 0;
   const count = index.length / 2;
   for (let i = 0; i < count; i++) {
     const word = index[2 * i + 1] ?? 0;
-    if (word >= 0) continue;
+    const length = word & LENGTH_MASK;
     const start = index[2 * i] ?? 0;
-    const text = slab.subarray(start, start + (word & LENGTH_MASK));
-    if (isAscii(text)) continue;
-    ascii = false;
-    if (!isUtf8(text)) return { valid: i, ascii };
+    const text = word < 0 ? slab.subarray(start, start + length) : undefined;
+    if (text && !isAscii(text)) {
+      ascii = false;
+      if (!isUtf8(text)) return { valid: i, bytes, ascii };
+    }
+    bytes += length;
   }
-  return { valid: count, ascii };
+  return { valid: count, bytes, ascii };
 }
 
 /** The bytes in memory of their own. */

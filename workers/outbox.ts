@@ -111,10 +111,11 @@ export class Outbox {
     this.#pump();
   }
 
-  /** Nobody will read this stream any more: its messages go, its notices stay. */
-  drop(stream: number): void {
-    this.#flow.delete(stream);
-    this.#held = this.#held.filter((notice) => notice.type !== 'parcel' || notice.stream !== stream);
+  /** Nobody will read this stream any more, or any at all: messages go, notices stay. */
+  drop(stream?: number): void {
+    const gone = (of: number): boolean => stream === undefined || of === stream;
+    for (const of of this.#flow.keys()) if (gone(of)) this.#flow.delete(of);
+    this.#held = this.#held.filter((notice) => notice.type !== 'parcel' || !gone(notice.stream));
     this.#heldBytes = this.#held.reduce((sum, notice) => sum + costOf(notice), 0);
     this.#pump();
   }

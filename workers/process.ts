@@ -18,15 +18,7 @@ import type {
 } from '../lib/wire.ts';
 import { Asking } from './asking.ts';
 import { Counters, type Driver, type Transport } from './driver.ts';
-import {
-  asConnectionError,
-  comesBack,
-  type Entry,
-  lossBy,
-  NO_CLOSE,
-  refusalNotices,
-  taken,
-} from './entry.ts';
+import { asConnectionError, comesBack, type Entry, lossBy, NO_CLOSE, refusalNotices } from './entry.ts';
 import { Front } from './front.ts';
 import { Http1Driver, type Upgrade } from './http1.ts';
 import { load } from './modules.ts';
@@ -129,7 +121,7 @@ export class ConnectionProcess {
       case 'shutdown':
         return this.shutdown({ kind: 'shutdown', message: 'its owner shut it down' });
       case 'close':
-        this.#streams.dropAll();
+        this.#outbox.drop();
         return this.#end({ kind: 'shutdown', message: 'its owner closed it' });
       case 'info':
         return this.#outbox.reply({ type: 'info', id: cast.id, info: this.#info() });
@@ -149,8 +141,8 @@ export class ConnectionProcess {
     if (!entry) return;
     entry.received += image.byteLength;
     if (this.#state.name === 'up' && this.#state.active === entry) this.#state.driver.send(image, messages);
-    // Lost on the way: the socket went before it arrived. It has left the count all the same.
-    else this.#outbox.reply({ type: 'sent', stream, bytes: entry.received });
+    // On the way when the socket was lost.
+    else this.#streams.dropped(entry, this.#lastError);
   }
 
   #closeStream({ stream, code, reason }: Cast & { type: 'closeStream' }): void {
@@ -181,9 +173,11 @@ export class ConnectionProcess {
       const { port1, port2 } = new MessageChannel();
       this.#orphaned = true;
       this.#port = port1;
+      // Before anything is posted to the new port: that is for the next owner to acknowledge.
+      const record = this.#record();
       this.#outbox.forgetInFlight();
       this.#listen(port1);
-      return this.#host.orphan(port2, this.#record());
+      return this.#host.orphan(port2, record);
     }
     this.#outbox.discard();
     this.shutdown({ kind: 'owner-gone', message: "its owner's thread ended" });
@@ -213,7 +207,8 @@ export class ConnectionProcess {
 
   #connected(transport: Transport): void {
     this.#attempt++;
-    if (!this.#streams.spanning) this.#everOpen = true;
+    // A connect() is up with its WebSocket, and the request for that may come after the socket is there.
+    if (!this.#settings.ws.spans) this.#everOpen = true;
     const driver = new Http1Driver(transport, this.#settings, (error) => this.#lost(error));
     this.#state = { name: 'up', transport, driver, since: performance.now() };
     this.#outbox.ordered({ type: 'up', protocol: 'http', attempt: this.#attempt });
@@ -226,7 +221,7 @@ export class ConnectionProcess {
     if (state.name !== 'up') return;
     for (const entry of this.#streams.waiting) {
       if (entry === state.active) continue;
-      if (state.active) this.#streams.failed(entry, taken(state.active));
+      if (state.active) this.#streams.refuse(entry, state.active);
       else if (state.driver instanceof Http1Driver) {
         state.active = entry;
         const { driver } = state;
@@ -255,6 +250,8 @@ export class ConnectionProcess {
     state.driver = driver;
     this.#outbox.ordered({ type: 'upgrade', stream: entry.stream, ...entry.upgraded });
     driver.begin(rest);
+    // Too much is held still, from an earlier attempt.
+    if (this.#outbox.paused) state.transport.pause();
   }
 
   /** The answer was no WebSocket. It ends this stream; one of connect() takes it as a failed attempt. */
@@ -289,15 +286,13 @@ export class ConnectionProcess {
   /** An attempt failed, or an established connection was lost: retry, or give up. */
   #failed(error: GunportError, wasUp: boolean, upFor = 0): void {
     this.#lastError = error;
-    const { spanning } = this.#streams;
-    const opened = wasUp && (spanning === undefined || spanning.state === 'open');
+    const { retryFun, ws } = this.#settings;
+    const opened = wasUp && (!ws.spans || this.#streams.spanning?.state === 'open');
     if (wasUp) this.#tellLost(error);
     if (this.#goingDown) return this.#end(this.#goingDown);
     const failure = { error, wasUp: opened, upFor, everUp: this.#everOpen, random: Math.random() };
-    const { retryFun, retry } = this.#settings;
-    const mayRetry = retry > 0 && (this.#everOpen || this.#settings.retryFirst);
-    if (retryFun === undefined || !mayRetry) return this.#follow(this.#retries.failed(failure));
     const { left, failures } = this.#retries.peek(failure);
+    if (retryFun === undefined || left === 0) return this.#follow(this.#retries.failed(failure));
     const info = { error, failures, wasUp: opened };
     const asking = new Asking((answer) =>
       this.#guard(() => this.#follow(this.#retries.failed(failure, answer))),
@@ -308,10 +303,9 @@ export class ConnectionProcess {
   }
 
   #tellLost(error: GunportError): void {
-    const killed = this.#streams.lost(error);
-    const record = toRecord(error);
-    const protocol = this.#streams.spanning || killed.length > 0 ? 'ws' : 'http';
-    this.#outbox.ordered({ type: 'down', protocol, attempt: this.#attempt, error: record, killed });
+    const { protocol = 'http' } = this.#info();
+    const killed = this.#streams.lost(error, this.#state.name === 'up' ? this.#state.active : undefined);
+    this.#outbox.ordered({ type: 'down', protocol, attempt: this.#attempt, error: toRecord(error), killed });
   }
 
   #follow(decision: { readonly delay: number } | { readonly giveUp: GunportError }): void {

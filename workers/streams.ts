@@ -2,7 +2,7 @@
 // Held by process.ts, which connects them.
 // Invariant: each ends once: `closed` or `failed` takes it out and tells its owner. Source: promise S2.
 
-import { type GunportError, toRecord } from '../lib/errors.ts';
+import { ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
 import type { Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.ts';
 import { type Entry, endOfStream, NO_CLOSE, newEntry, recordOf } from './entry.ts';
 import type { Outbox } from './outbox.ts';
@@ -52,20 +52,30 @@ export class Streams {
     this.#outbox.ordered({ type: 'error', stream, error: record });
   }
 
+  /** One WebSocket at a time can have the connection. */
+  refuse(entry: Entry, active: Entry): void {
+    const message = `the connection is taken by stream ${active.stream}, a WebSocket`;
+    this.failed(entry, new StreamError('ERR_GUNPORT_NOT_CONNECTED', message));
+  }
+
   /** Its owner wants nothing more of it. */
   forget(stream: number): void {
     this.#entries.delete(stream);
     this.#outbox.drop(stream);
   }
 
-  /** The owner reads nothing more of any of them. */
-  dropAll(): void {
-    for (const stream of this.#entries.keys()) this.#outbox.drop(stream);
+  /** What was sent on it and has not left never will; told at once, where 'down' may wait for a reader. */
+  dropped({ stream, received }: Entry, error: GunportError | undefined): void {
+    const why = error ?? new ConnectionError('ERR_GUNPORT_CLOSED', 'there is no socket');
+    this.#outbox.reply({ type: 'sent', stream, bytes: received, error: toRecord(why) });
   }
 
-  /** The socket was lost: what does not span reconnects ends with it. Returns their ids. */
-  lost(error: GunportError): number[] {
+  /** The socket was lost, `active` on it: what does not span reconnects ends with it. Returns their ids. */
+  lost(error: GunportError, active: Entry | undefined): number[] {
     const killed: number[] = [];
+    if (active) this.dropped(active, error);
+    // Its end was told before; the connection ends with it all the same.
+    if (active && !this.#entries.has(active.stream)) killed.push(active.stream);
     for (const entry of this.#entries.values()) {
       if (entry.ws.spans) {
         if (entry.state === 'open') entry.state = 'down';

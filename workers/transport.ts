@@ -261,13 +261,16 @@ class SocketTransport implements Transport {
     return this.#socket.writableLength;
   }
 
-  write(bytes: Uint8Array, done?: () => void): void {
+  write(bytes: Uint8Array, done?: (error?: Error | null) => void): void {
+    const socket = this.#socket;
+    const dropped = (): Error => new Error('the socket was closed');
     // A write after the end would be an error of the socket, and destroy it under what is still being read.
-    if (this.#socket.destroyed || this.#socket.writableEnded) {
-      if (done) process.nextTick(done);
+    if (socket.destroyed || socket.writableEnded) {
+      if (done) process.nextTick(done, dropped());
       return;
     }
-    this.#socket.write(bytes, done && (() => done()));
+    // A write that was under way when its socket broke is called back without an error.
+    socket.write(bytes, done && ((error) => done(error ?? (socket.destroyed ? dropped() : undefined))));
   }
 
   pause(): void {

@@ -436,7 +436,7 @@ describe('transport', () => {
         const { url } = await keep(peer(script, { secure }));
         const { sink, transport } = await up(url, options);
         await sink.heard('ended');
-        await new Promise<void>((resolve) => transport.write(Buffer.from('still here'), resolve));
+        await new Promise<void>((resolve) => transport.write(Buffer.from('still here'), () => resolve()));
         transport.end();
         await sink.heard('lost');
         expect(sink.error).to.equal(undefined);
@@ -448,21 +448,21 @@ describe('transport', () => {
         const { url } = await keep(peer((socket) => socket.pause(), { secure }));
         const { transport } = await up(url, options);
         const done: number[] = [];
-        await new Promise<void>((resolve) => transport.write(Buffer.alloc(10), resolve));
+        await new Promise<void>((resolve) => transport.write(Buffer.alloc(10), () => resolve()));
         for (let i = 0; i < 5; i++) transport.write(Buffer.alloc(8 * 1024 * 1024), () => done.push(i));
         expect(transport.pending).to.be.greaterThan(8 * 1024 * 1024);
-        const last = new Promise<void>((resolve) => transport.write(Buffer.alloc(1), resolve));
+        const last = new Promise<void>((resolve) => transport.write(Buffer.alloc(1), () => resolve()));
         transport.destroy();
         await last;
         expect(done).to.deep.equal([0, 1, 2, 3, 4]);
-        await new Promise<void>((resolve) => transport.write(Buffer.alloc(1), resolve));
+        await new Promise<void>((resolve) => transport.write(Buffer.alloc(1), () => resolve()));
       });
 
       it('says done of a write after end()', async () => {
         const { url } = await keep(peer(silent, { secure }));
         const { transport, sink } = await up(url, options);
         transport.end();
-        await new Promise<void>((resolve) => transport.write(Buffer.from('late'), resolve));
+        await new Promise<void>((resolve) => transport.write(Buffer.from('late'), () => resolve()));
         expect(sink.said).to.not.include('lost');
       });
 
@@ -521,7 +521,7 @@ describe('transport', () => {
         );
         const { sink, transport } = await up(url, options);
         transport.pause();
-        await new Promise<void>((resolve) => transport.write(Buffer.from('x'), resolve));
+        await new Promise<void>((resolve) => transport.write(Buffer.from('x'), () => resolve()));
         await turns(20);
         expect(sink.said).to.deep.equal([]);
         transport.resume();
