@@ -1,0 +1,200 @@
+// exports.test — the public face: these names and no others, with types that a program can be written against.
+// The program below is compiled with the tests and never run: if a name or a result changes, tsc says so.
+// Source: the contract of design.md, "The public face".
+
+import { readFile } from 'node:fs/promises';
+import type { Worker } from 'node:worker_threads';
+import { expect } from 'chai';
+import * as face from '../lib/index.ts';
+import {
+  type Batch,
+  type CloseResult,
+  type Code,
+  type Connection,
+  type ConnectionInfo,
+  connect,
+  type Down,
+  type DownKind,
+  GunportError,
+  type Message,
+  open,
+  Pool,
+  receiveOwnership,
+  type StreamNotice,
+  type WsStream,
+} from '../lib/index.ts';
+
+const TYPES: readonly string[] = [
+  'AwaitOptions',
+  'CloseResult',
+  'Code',
+  'CompressOptions',
+  'ConnectionCounters',
+  'ConnectionEvents',
+  'ConnectionInfo',
+  'ConnectionStatus',
+  'DataNotice',
+  'Down',
+  'DownKind',
+  'DownReason',
+  'Endpoint',
+  'Headers',
+  'LostNotice',
+  'Message',
+  'ModuleReference',
+  'Monitor',
+  'MonitorOptions',
+  'OfferInfo',
+  'OpenOptions',
+  'OpenTarget',
+  'Phase',
+  'PoolOptions',
+  'PooledOptions',
+  'Protocol',
+  'ReceiveOptions',
+  'Received',
+  'ResponseNotice',
+  'RetryDecision',
+  'RetryInfo',
+  'Sendable',
+  'StreamEvents',
+  'StreamNotice',
+  'StreamState',
+  'ThreadDown',
+  'ThreadInfo',
+  'TlsOptions',
+  'TransferOptions',
+  'TransferTarget',
+  'UpNotice',
+  'UpgradeNotice',
+  'WaitOptions',
+  'WsNotice',
+  'WsOptions',
+];
+
+describe('the public face', () => {
+  it('has these values and no others', () => {
+    expect(Object.keys(face).sort()).to.deep.equal([
+      'Batch',
+      'Connection',
+      'ConnectionError',
+      'DownError',
+      'GunportError',
+      'OptionError',
+      'OwnerError',
+      'Pool',
+      'StreamError',
+      'TimeoutError',
+      'WsStream',
+      'connect',
+      'open',
+      'receiveOwnership',
+    ]);
+    expect(receiveOwnership.all).to.be.a('function');
+  });
+
+  it('has these types and no others', async () => {
+    const read = (name: string) => readFile(new URL(`../lib/${name}.d.ts`, import.meta.url), 'utf8');
+    const named = (await read('index')).matchAll(/export (type )?\{([^}]*)\}/g);
+    const list = [...named].flatMap(([, type, names = '']) =>
+      names.split(',').map((name) => (type ? `type ${name.trim()}` : name.trim())),
+    );
+    const shapes = [...(await read('types')).matchAll(/^export (?:type|interface) (\w+)/gm)];
+    const types = list.filter((name) => name.startsWith('type ')).map((name) => name.slice(5));
+    expect([...types, ...shapes.map(([, name]) => name)].sort()).to.deep.equal(TYPES);
+  });
+
+  it('has one base for all errors', () => {
+    const { ConnectionError, DownError, OptionError, OwnerError, StreamError, TimeoutError } = face;
+    for (const one of [ConnectionError, DownError, OptionError, OwnerError, StreamError, TimeoutError]) {
+      expect(one.prototype).to.be.instanceOf(GunportError);
+    }
+    expect(GunportError.prototype).to.be.instanceOf(Error);
+  });
+
+  it('keeps Gun’s verbs in camelCase', () => {
+    const connection = ['awaitUp', 'await', 'wsUpgrade', 'wsSend', 'cancel', 'updateFlow', 'info'];
+    const ends = ['monitor', 'demonitor', 'transferOwnership', 'close', 'shutdown', 'ref', 'unref'];
+    for (const name of [...connection, ...ends]) expect(face.Connection.prototype).to.respondTo(name);
+    for (const name of ['send', 'drained', 'ping', 'close', 'batches', 'transferOwnership', 'cancel']) {
+      expect(face.WsStream.prototype).to.respondTo(name);
+    }
+    for (const name of ['connect', 'open', 'info', 'close', 'terminate', 'ref', 'unref']) {
+      expect(Pool.prototype).to.respondTo(name);
+    }
+  });
+
+  it('is what the package exports, and nothing beside it', async () => {
+    const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+    const { exports } = JSON.parse(text) as { exports: Record<string, unknown> };
+    expect(exports['.']).to.deep.equal({
+      types: './dist/lib/index.d.ts',
+      default: './dist/lib/index.js',
+    });
+  });
+
+  it('is written against by the program below', () => {
+    expect(program).to.be.a('function');
+  });
+});
+
+/** True when both types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/** Every type of the contract, as a program meets it. */
+async function program(worker: Worker, pool: Pool): Promise<void> {
+  const feed = await connect('wss://feed.example/trades', { subprotocols: ['a'], compress: true, pool });
+  const isFeed: Same<typeof feed, WsStream<Connection>> = true;
+  for await (const message of feed) {
+    const isMessage: Same<typeof message, Message> = true;
+    use(isFeed, isMessage, typeof message === 'string' ? message.length : message.byteLength);
+  }
+  for await (const batch of feed.batches({ borrow: true })) {
+    const isBatch: Same<typeof batch, Batch> = true;
+    for (let i = 0; i < batch.length; i++) use(isBatch, batch.bytes(i), batch.text(i), batch.isText(i));
+    for (const message of batch) use(message);
+  }
+  feed.on('message', (data) => use(data)).on('close', ({ code }) => use(code));
+  const sent: boolean = feed.send(['a', new Uint8Array(3)]);
+  await feed.drained({ timeout: 100 });
+  const rtt: number = await feed.ping('x', { timeout: 100 });
+  const closed: CloseResult = await feed.close(1000, 'bye');
+
+  const monitor = feed.connection.monitor((down) => use(down.reason.kind), { keep: true });
+  const down: Down<Connection> | undefined = await monitor.down;
+  const kind: DownKind | undefined = down?.reason.kind;
+  feed.connection.demonitor(monitor, { flush: true });
+  pool.on('down', ({ threadId, reason, connections }) => use(threadId, reason.exitCode, connections[0]));
+  pool.on('orphan', (connection) => use(connection.streams.size));
+
+  const connection = open({ host: 'example.com', port: 443 }, { retry: 3, tls: { ca: 'pem' } });
+  const { signal } = new AbortController();
+  const { protocol } = await connection.awaitUp({ timeout: 5_000, monitor, signal });
+  const stream = connection.wsUpgrade('/', { flow: 10 });
+  const notice: StreamNotice = await connection.await(stream);
+  if (notice.type === 'ws' && notice.frame === 'close') use(notice.code);
+  const info: ConnectionInfo = await connection.info();
+
+  await feed.transferOwnership(worker, { timeout: 5_000, data: { since: 7 }, signal });
+  await connection.transferOwnership({ threadId: 3 });
+  const received = await receiveOwnership<{ since: number }>(worker, {
+    accept: ({ origin }) => origin !== '',
+  });
+  for await (const { data } of receiveOwnership.all<number>()) use(data + received.data.since);
+
+  // @ts-expect-error: an option that does not exist
+  await connect('ws://x', { retries: 3 });
+  // @ts-expect-error: a message that cannot be sent
+  feed.send(7);
+  // @ts-expect-error: no public field is mutable
+  feed.id = 3;
+  const caught: unknown = undefined;
+  if (caught instanceof GunportError) {
+    const code: Code = caught.code;
+    use(code === 'ERR_GUNPORT_TIMEOUT', caught.phase === 'timeout');
+  }
+  await using _scope = new Pool({ threads: 2 });
+  use(sent, rtt, closed, kind, protocol, info.tls?.version);
+}
+
+function use(..._values: unknown[]): void {}
