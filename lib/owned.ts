@@ -8,7 +8,7 @@ import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { advise, type RetryFunction } from './advice.ts';
 import type { Settle } from './await.ts';
 import { LONGEST } from './checks.ts';
-import { awaitError, downError, isThreadDeath } from './down.ts';
+import { awaitError, downError, isThreadDeath, streamError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
 import { Hold, notOwner } from './hold.ts';
 import { expect, unwatch, type Watcher, watch } from './lifeline.ts';
@@ -123,10 +123,11 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     for (const [old, stream] of this.streams) if (stream.isOver) this.streams.delete(old);
     const id = this.#state.nextStream;
     this.#state = { ...this.#state, nextStream: id + 1 };
-    const fresh: Pick<StreamRecord, 'upgraded' | 'closed' | 'error' | 'replies' | 'untaken'> = {
+    const fresh: Pick<StreamRecord, 'upgraded' | 'closed' | 'error' | 'over' | 'replies' | 'untaken'> = {
       upgraded: undefined,
       closed: undefined,
       error: undefined,
+      over: undefined,
       replies: [],
       untaken: [],
     };
@@ -319,7 +320,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   }
 
   #endStreams(): void {
-    const error = awaitError(this.monitors.reason);
+    const error = streamError(this.monitors.reason);
     for (const stream of this.streams.values()) stream.finish(error);
   }
 

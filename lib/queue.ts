@@ -111,7 +111,23 @@ export class Queue<M> {
   unseal(): void {
     this.#sealed = false;
     // In a turn of its own: who gave hears that it failed before anybody is given anything.
-    setImmediate(() => this.#wake());
+    setImmediate(() => this.#goOn());
+  }
+
+  /** Lays what another owner was not given, or what could not be given away. Marks keep their places for who begins to
+   *  read in this turn of the loop. */
+  lay(items: Iterable<{ readonly parcel: Parcel } | { readonly mark: M }>): void {
+    for (const item of items) {
+      if ('mark' in item) this.#items.push(item);
+      else this.#items.push({ parcel: item.parcel, batch: new Batch(item.parcel), next: 0 });
+    }
+    setImmediate(() => this.#goOn());
+  }
+
+  #goOn(): void {
+    if (this.#sealed) return;
+    if (this.#way === undefined) this.#passMarks();
+    else this.#wake();
   }
 
   /** What is out on loan counts as read: its memory will not come back to this process in time. */
@@ -160,7 +176,8 @@ export class Queue<M> {
     const batch = held.next === 0 ? held.batch : new Batch(held.parcel, held.next);
     this.#head++;
     this.#front = undefined;
-    if (lend) this.#lent.add(held.parcel.slab);
+    // Messages that were given before the rest may be views of it, which are valid for ever.
+    if (lend && held.next === 0) this.#lent.add(held.parcel.slab);
     else this.#host.parcelRead();
     return { batch, slab: held.parcel.slab };
   }

@@ -14,10 +14,8 @@ export function untaken(queue: Queue<StreamMark>, memory: ArrayBuffer[]): (Parce
 
 /** Lays what a commit carried, or would have, into a queue. */
 export function lay(queue: Queue<StreamMark>, items: readonly (Parcel | StreamMark)[]): void {
-  for (const item of items) {
-    if (item.type === 'parcel') queue.push(item);
-    else queue.mark(item);
-  }
+  if (items.length > 0)
+    queue.lay(items.map((item) => (item.type === 'parcel' ? { parcel: item } : { mark: item })));
 }
 
 /** A half-read parcel is copied: moving its slab would detach the views that its reader has been given. */

@@ -48,6 +48,8 @@ export class Thread {
   readonly #piscina: Piscina;
   readonly #worker: Worker | undefined;
   readonly #control: MessagePort;
+  /** The thread's end of it. */
+  readonly #farControl: MessagePort;
   readonly #exitWord = new SharedArrayBuffer(4);
   #threadId = -1;
   #leaving = false;
@@ -64,6 +66,7 @@ export class Thread {
     });
     const { port1, port2 } = new MessageChannel();
     this.#control = port1;
+    this.#farControl = port2;
     port1.on('message', (message: ThreadToHost) => this.#hear(message));
     port1.unref();
     this.#piscina = new Piscina({
@@ -148,6 +151,8 @@ export class Thread {
       this.#hear(last.message);
     }
     this.#control.close();
+    // Still here where the thread died before it was ready; elsewhere this does nothing.
+    this.#farControl.close();
     void this.#piscina.destroy();
     this.#resolveGone();
     this.#host.down(this, this.#reason(exitCode));

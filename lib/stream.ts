@@ -282,6 +282,7 @@ export class WsStream<C = unknown>
       upgraded: this.#upgraded,
       closed: this.#end,
       error: this.#error && toRecord(this.#error),
+      over: this.#over,
       replies: this.#replies.untaken,
       untaken: untaken(this.#queue, memory),
       ...this.#sending.totals,
@@ -320,7 +321,7 @@ export class WsStream<C = unknown>
     const error = record.error && (fromRecord(record.error) as GunportError);
     this.#error = error;
     this.#end = record.closed;
-    if (!error && !record.closed) return;
+    if (!error && !record.closed) return void (record.over && this.#overBefore(record.over));
     this.#queue.end(error ?? (record.closed && badEnd(record.closed)));
     const marked = record.untaken.some(({ type }) => type === 'closed' || type === 'error');
     if (!marked) this.#ending.settle(record.closed ? closeResult(record.closed) : abnormal(error));

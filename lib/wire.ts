@@ -327,6 +327,8 @@ export interface StreamRecord {
   readonly upgraded: Upgraded | undefined;
   readonly closed: Closed | undefined;
   readonly error: ErrorRecord | undefined;
+  /** It has ended, and the messages before that are still on their way. */
+  readonly over: Closed | undefined;
   /** Answers to its request that nobody has been given. */
   readonly replies: readonly StreamNotice[];
   /** Messages, and marks between them, that nobody has been given; oldest first. */

@@ -21,7 +21,7 @@ export function newEntry(stream: number, ws: WsSettings): Entry {
 
 /** For an owner that takes an orphan: what the dead one had been posted is lost, and counts as read. */
 export function recordOf({ stream, ws, state, upgraded, received }: Entry): StreamRecord {
-  const nothing = { closed: undefined, error: undefined, replies: [], untaken: [] };
+  const nothing = { closed: undefined, error: undefined, over: undefined, replies: [], untaken: [] };
   return { stream, ws, state, upgraded, ...nothing, sentBytes: received, flushedBytes: received };
 }
 
