@@ -1,0 +1,91 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { type Feed, stage } from '../support/stage.ts';
+import { TestThread } from '../support/thread.ts';
+
+const DEAD = 'ERR_GUNPORT_TARGET_DEAD';
+
+describe('a hand-over to a target that is dead (O3) fails, and the old owner goes on', () => {
+  const on = stage();
+  let feed: Feed;
+  beforeEach(() => {
+    ({ feed } = on);
+  });
+
+  it('a Worker that has ended', async () => {
+    const dead = new TestThread();
+    await dead.kill();
+    await on.fails(DEAD, () => feed.transferOwnership(dead.worker));
+  });
+
+  it('a Worker that is being terminated', async () => {
+    const dying = new TestThread();
+    await dying.run(() => {});
+    await on.fails(DEAD, async () => {
+      void dying.worker.terminate();
+      await feed.transferOwnership(dying.worker);
+    });
+    await dying.gone;
+  });
+
+  it('a Worker that ends before it adopts', async () => {
+    const dying = new TestThread();
+    await dying.run(() => {});
+    await on.fails(DEAD, async () => {
+      const done = feed.transferOwnership(dying.worker);
+      dying.run(() => process.exit(0)).catch(() => {});
+      await done;
+    });
+    await dying.gone;
+  });
+
+  it('a Worker that ends while its last message is under way', async () => {
+    const dying = new TestThread();
+    dying.run(() => setImmediate(() => process.exit(0))).catch(() => {});
+    await on.fails(DEAD, async () => {
+      // Its thread has ended, and nobody here knows of it yet.
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      await feed.transferOwnership(dying.worker);
+    });
+    await dying.gone;
+  });
+
+  it('a port that was closed', async () => {
+    const { port1 } = new MessageChannel();
+    port1.close();
+    await on.fails(DEAD, () => feed.transferOwnership(port1));
+  });
+
+  it('a port whose other end was closed', async () => {
+    const { port1, port2 } = new MessageChannel();
+    port2.close();
+    await on.fails(DEAD, () => feed.transferOwnership(port1));
+  });
+
+  it('a port whose other end is closed before it adopts', async () => {
+    const { port1, port2 } = new MessageChannel();
+    await on.fails(DEAD, async () => {
+      const done = feed.transferOwnership(port1);
+      port2.close();
+      await done;
+    });
+  });
+
+  it('a port that was given away', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const { port1: other, port2: far } = new MessageChannel();
+    other.postMessage(port1, [port1]);
+    await on.fails(DEAD, () => feed.transferOwnership(port1));
+    for (const port of [port2, other, far]) port.close();
+  });
+
+  it('a thread id that nobody has', async () => {
+    await on.fails(DEAD, () => feed.transferOwnership({ threadId: 999_999 }));
+  });
+
+  it('a thread that has not loaded gunport', async () => {
+    const stranger = new Worker('setInterval(() => {}, 1000)', { eval: true });
+    await on.fails(DEAD, () => feed.transferOwnership({ threadId: stranger.threadId }));
+    await stranger.terminate();
+  });
+});
