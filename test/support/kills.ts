@@ -246,7 +246,12 @@ class Storm {
 
   async #kill(): Promise<void> {
     await turns(this.#next(2) ? this.#next(10) : this.#next(200));
-    const { threads } = this.#pool.info();
+    let { threads } = this.#pool.info();
+    // In the first round nothing may have been opened yet.
+    while (threads.length === 0) {
+      await turns(1);
+      ({ threads } = this.#pool.info());
+    }
     const { threadId } = threads[this.#next(threads.length)]!;
     const way = WAYS[this.#next(WAYS.length)]!;
     const code = this.#next(3);
