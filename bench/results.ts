@@ -2,7 +2,7 @@
 // Filled by run.ts, printed by table.ts, written out with --json.
 // Ratios are medians over the rounds of (peer ÷ ws on main in the same round): on a machine that others use as well
 // the two meet the same weather, and the ratio stays while both figures move.
-// Targets: issue 2, the first line of "It is done when".
+// Targets: what the first version was to reach.
 
 import type { Sample } from './measure.ts';
 import type { PayloadName } from './payloads.ts';

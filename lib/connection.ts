@@ -1,7 +1,7 @@
 // connection — the owner's handle on a connection process.
 // Made by pool.ts (opened here) and receive.ts (taken over); streams, monitors and the mailbox hang on it.
 // Invariant: exactly one live handle per process; every promise it gives settles on answer, error, timeout, Down,
-// abort or hand-over; given away, it is inert. Source: Gun's module gun; design's promises O1 to O8, S1 to S4.
+// abort or hand-over; given away, it is inert. Source: Gun's module gun; promises O1 to O8, S1 to S4.
 
 import { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';

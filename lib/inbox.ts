@@ -3,7 +3,7 @@
 // Invariant: one listener a port, there only while somebody waits, so an offer that nobody awaits stays in its port.
 // (A Worker drops what comes while nobody listens: once somebody has waited on one, it is listened to until it ends.)
 // What is not ours on a port is its user's: it is not touched. What comes is data from anywhere: it is checked.
-// Source: the hand-over of design; Erlang's selective receive.
+// Source: promises O2 and O3; Erlang's selective receive.
 
 import { MessagePort, Worker } from 'node:worker_threads';
 import type { Hello, Offer } from './wire.ts';

@@ -1,7 +1,7 @@
 // layout — messages laid end to end as the frames that go on the wire, the mask left open.
 // Held by sending.ts; workers/websocket.ts masks the image in place and writes it as it is.
 // Invariant: every message is copied once, here; what `take` hands over is memory of its own, to be transferred.
-// Source: RFC 6455 §5.2; the fast path of design (one write a tick).
+// Source: RFC 6455 §5.2; one write a tick, bench/RESULTS.md.
 
 import { headerSize, OPCODE, writeHeader } from './protocol/frames.ts';
 

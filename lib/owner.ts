@@ -2,7 +2,7 @@
 // Called by connection.ts, which seals and unseals itself as it is told here.
 // Invariant: decided once, here. Before the commit the giver can take everything back without asking anybody;
 // after it the handle is inert. A thread whose main is blocked hands over all the same.
-// Source: the protocol of design ("A hand-over that holds"); Gun's set_owner is a cast without any of this.
+// Source: promises O1 to O4; Gun's set_owner is a cast without any of this.
 
 import {
   MessageChannel,

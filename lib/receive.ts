@@ -2,7 +2,7 @@
 // Called by users, in any thread; reads offers from inbox.ts, makes a Connection of the commit.
 // Invariant: it is given nothing before the commit, and says nothing that a later giver could mistake; an offer
 // whose giver has gone, timed out or changed its mind just ends, and the wait goes on.
-// Source: the protocol of design ("A hand-over that holds"), steps 2 and 4.
+// Source: promises O1 to O3; the giver's side is owner.ts.
 
 import { isMainThread, MessageChannel, MessagePort, parentPort, threadId, Worker } from 'node:worker_threads';
 import { checkWait, type Settle, type WaitOptions, wait } from './await.ts';

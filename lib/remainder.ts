@@ -1,6 +1,6 @@
 // remainder — what is left of a parcel that somebody has begun to read, ready to be handed over.
 // Called by stream.ts when a connection changes owners.
-// Invariant: nothing that a user may hold a view of is moved. Source: "A hand-over that holds" of design.
+// Invariant: nothing that a user may hold a view of is moved. Source: promise O2.
 
 import type { Held, Queue } from './queue.ts';
 import type { Parcel, StreamMark } from './wire.ts';

@@ -3,7 +3,7 @@
 // Invariant: whatever leaves here survives structured clone unchanged and shares no memory with the caller.
 // Options are read by own property only. Functions that must run beside the socket leave as module references;
 // retryFun alone may stay a function: it is asked across the port.
-// Source: Gun's opts() and ws_opts(); reference/node-threads.md §5.6.
+// Source: Gun's opts() and ws_opts().
 
 import { isIP } from 'node:net';
 import {

@@ -2,7 +2,7 @@
 // Called by settings.ts; transport.ts hands the result to tls.connect.
 // Invariant: no function, no memory shared with the caller, and no option that the transport decides itself.
 // Verification is on unless `rejectUnauthorized: false` stands here: the environment has no say.
-// Source: Node tls.connect and tls.createSecureContext; reference/node-threads.md §5.6.
+// Source: Node tls.connect and tls.createSecureContext.
 
 import { isIP } from 'node:net';
 import { types } from 'node:util';

@@ -1,6 +1,6 @@
 // exports.test — the public face: these names and no others, with types that a program can be written against.
 // The program below is compiled with the tests and never run: if a name or a result changes, tsc says so.
-// Source: the contract of design.md, "The public face".
+// Source: README, and the types of lib/index.ts.
 
 import { readFile } from 'node:fs/promises';
 import type { Worker } from 'node:worker_threads';

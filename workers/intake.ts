@@ -4,7 +4,7 @@
 // Invariant: messages leave in the order they came; memory is never given away while Node may write to it: a slab is
 // swapped only within a read's callback and in `buffer()`, which Node calls right after it; every text that leaves is
 // valid UTF-8, and nothing leaves after one that was not.
-// Source: the fast path of design; RFC 6455 §8.1.
+// Source: bench/RESULTS.md; RFC 6455 §8.1.
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { type Cursor, STOP, walk } from '../lib/protocol/frames.ts';

@@ -2,7 +2,7 @@
 // Made by host.ts for each 'open'; drives transport.ts, http1.ts and websocket.ts; policy is lib/protocol/retry.ts.
 // Invariant: one state at a time; each stream ends once; when it has ended, its port closes as soon as the owner
 // has all that was held. An error inside it ends this connection, never its thread.
-// Source: gun.erl's states and commands; design's promises O8, S2, M1, M2.
+// Source: gun.erl's states and commands; promises O8, S2, M1, M2.
 
 import { MessageChannel, type MessagePort, threadId } from 'node:worker_threads';
 import { ConnectionError, type GunportError, toRecord } from '../lib/errors.ts';

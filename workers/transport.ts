@@ -4,7 +4,7 @@
 // not come about leaves no socket, timer or listener. The sink hears nothing while paused, FIN after all bytes, and
 // `lost` last. Half-open is allowed: the peer's FIN ends nothing by itself, so what is being written still goes out;
 // whoever holds the transport ends or destroys it.
-// Source: Node net.connect and tls.connect with `onread`; design.md, the fast path.
+// Source: Node net.connect and tls.connect with `onread`.
 
 import * as net from 'node:net';
 import * as tls from 'node:tls';

@@ -1,6 +1,6 @@
 // verdict — which promises held, by what was found.
 // Called by show.ts at the end. Pure: the same findings give the same verdict.
-// Invariant: a promise that was not put to the test did not hold. Source: design, "The promises" (O, M, S, F).
+// Invariant: a promise that was not put to the test did not hold. Source: README, "The promises".
 
 import type { ThreadDown } from '../../lib/index.ts';
 import type { Ending } from './crew.ts';
