@@ -83,7 +83,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
     const info = await wait<ProcessInfo>('info()', { timeout, signal }, (settle) =>
       this.#owned.askInfo(settle),
     );
-    const { status, threadId, transfers, settings } = this.#owned.state;
+    const { status, threadId, settings } = this.#owned.state;
     return {
       ...definedOnly(info),
       protocol: info.protocol,
@@ -94,7 +94,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
       status,
       threadId,
       ownerThreadId: ownThreadId,
-      counters: { ...info.counters, transfers },
+      counters: info.counters,
       lastError: this.lastError,
     };
   }

@@ -82,7 +82,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   /** A new owner: the backlog is laid, so the port may be opened; the process is told who it is. */
   takeOver(): void {
-    this.post({ type: 'owner', threadId: ownThreadId });
+    this.post({ type: 'owner', threadId: ownThreadId, transfers: this.#state.transfers });
     watch(this.#state.id, this.#state.host, this.#watcher);
     this.#mailbox.attach();
   }

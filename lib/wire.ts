@@ -100,7 +100,7 @@ export type Cast =
   | { readonly type: 'close' }
   | { readonly type: 'info'; readonly id: number }
   // first word of each new owner
-  | { readonly type: 'owner'; readonly threadId: number }
+  | { readonly type: 'owner'; readonly threadId: number; readonly transfers: number }
   | { readonly type: 'retry'; readonly id: number; readonly decision: RetryAnswer };
 
 /** What the owner's retryFun said; undefined when there is none to ask (any more). */

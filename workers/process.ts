@@ -59,6 +59,7 @@ export class ConnectionProcess {
   #lastError: GunportError | undefined;
   #goingDown: DownRecord | undefined;
   #orphaned = false;
+  #transfers = 0;
   #released = false;
 
   constructor({ id, host: hostId, settings, port }: HostToThread & { type: 'open' }, host: ProcessHost) {
@@ -127,6 +128,7 @@ export class ConnectionProcess {
         return this.#outbox.reply({ type: 'info', id: cast.id, info: this.#info() });
       case 'owner':
         this.#orphaned = false;
+        this.#transfers = cast.transfers;
         return;
       case 'retry':
         if (this.#state.name === 'asking') this.#state.asking.answer(cast.id, cast.decision);
@@ -374,7 +376,7 @@ export class ConnectionProcess {
     return {
       protocol: up && (up.driver instanceof WebSocketDriver ? 'ws' : 'http'),
       attempt: this.#attempt,
-      counters: { ...this.#counters, transfers: 0 },
+      counters: { ...this.#counters, transfers: this.#transfers },
       ...up?.transport.info(),
     };
   }
@@ -383,7 +385,7 @@ export class ConnectionProcess {
   #record(): ConnectionState {
     const [id, host, settings, attempt] = [this.#id, this.#hostId, this.#settings, this.#attempt];
     return {
-      ...{ id, host, threadId, settings, attempt, transfers: 0 },
+      ...{ id, host, threadId, settings, attempt, transfers: this.#transfers },
       status: this.#state.name === 'up' ? 'up' : 'down',
       protocol: this.#info().protocol,
       ...this.#streams.records(),

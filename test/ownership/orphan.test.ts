@@ -157,7 +157,9 @@ describe('a connection whose owner is gone (O8)', () => {
       expect(await readNumbers(stream, 5)).to.deep.equal(range(5, 10));
       stream.send('a new home');
       expect(await server.heard(1)).to.deep.equal(['a new home']);
-      expect(await connection.info()).to.include({ ownerThreadId: threadId });
+      const info = await connection.info();
+      expect(info).to.include({ ownerThreadId: threadId });
+      expect(info.counters.transfers).to.equal(1);
       const { down } = connection.monitor();
       expect(await stream.close()).to.include({ code: 1000, wasClean: true });
       expect((await down)?.reason.kind).to.equal('normal');
