@@ -24,22 +24,18 @@ export class Batch implements Iterable<Message> {
   /** The slab's own, and where it begins in it. */
   readonly #buffer: ArrayBuffer;
   readonly #base: number;
-  readonly #decode: Buffer & Slices;
+  /** The same memory with Buffer's decoders, made when a text is first asked for. */
+  #decoder: (Buffer & Slices) | undefined;
   readonly #index: Int32Array;
-  readonly #from: number;
   readonly #ascii: boolean;
 
-  /** @internal */
-  constructor(parcel: Parcel, from = 0) {
-    const { slab, index, count, ascii } = parcel;
+  /** `from`: the first message of the parcel that is in it. @internal */
+  constructor({ slab, index, count, ascii }: Parcel, from = 0) {
     this.length = count - from;
     this.#slab = slab;
     this.#buffer = slab.buffer as ArrayBuffer; // Parcels travel in memory of their own, never shared.
     this.#base = slab.byteOffset;
-    // The same memory, with Buffer's decoders; typed here because @types/node leaves them out.
-    this.#decode = Buffer.from(slab.buffer, slab.byteOffset, slab.byteLength) as Buffer & Slices;
-    this.#index = index;
-    this.#from = from;
+    this.#index = from === 0 ? index : index.subarray(2 * from);
     this.#ascii = ascii;
   }
 
@@ -51,40 +47,40 @@ export class Batch implements Iterable<Message> {
 
   /** Where message `i` begins in `memory`. @throws {RangeError} no such message. */
   offset(i: number): number {
-    return this.#word(i, 0);
+    // `>>>` keeps only what is an index: no fraction, no NaN. Checked in each method, since a shared one costs 2 ns.
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
+    return this.#index[2 * i] as number; // In bounds, as below.
   }
 
   /** Length of message `i` in bytes (of its UTF-8, for a text). @throws {RangeError} no such message. */
   byteLength(i: number): number {
-    return this.#word(i, 1) & LENGTH_MASK;
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
+    return (this.#index[2 * i + 1] as number) & LENGTH_MASK;
   }
 
   /** Whether message `i` came as text. @throws {RangeError} no such message. */
   isText(i: number): boolean {
-    return this.#word(i, 1) < 0;
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
+    return (this.#index[2 * i + 1] as number) < 0;
   }
 
   /** The bytes of message `i`, whatever it came as: a view, not a copy. @throws {RangeError} no such message. */
   bytes(i: number): Uint8Array {
-    const start = this.#word(i, 0);
-    const word = this.#index[(this.#from + i) * 2 + 1] as number; // In bounds, since its other word is.
-    return new Uint8Array(this.#buffer, this.#base + start, word & LENGTH_MASK);
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
+    const index = this.#index;
+    const length = (index[2 * i + 1] as number) & LENGTH_MASK;
+    return new Uint8Array(this.#buffer, this.#base + (index[2 * i] as number), length);
   }
 
   /** Message `i` as a string, whatever it came as. @throws {RangeError} no such message. */
   text(i: number): string {
-    const start = this.#word(i, 0);
-    const word = this.#word(i, 1);
-    const end = start + (word & LENGTH_MASK);
-    // `ascii` speaks of texts only; a binary may hold anything.
-    return this.#ascii && word < 0
-      ? this.#decode.latin1Slice(start, end)
-      : this.#decode.utf8Slice(start, end);
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
+    return this.#text(this.#index[2 * i] as number, this.#index[2 * i + 1] as number);
   }
 
   /** Message `i` as it came: a string for text, a view for binary. @throws {RangeError} no such message. */
   get(i: number): Message {
-    this.#word(i, 0);
+    if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     return this.at(i);
   }
 
@@ -94,18 +90,22 @@ export class Batch implements Iterable<Message> {
 
   /** The same for an index that is known to be right. @internal */
   at(i: number): Message {
-    const at = (this.#from + i) * 2;
-    const start = this.#index[at] as number; // Within the index, as its caller knows.
-    const word = this.#index[at + 1] as number;
-    if (word >= 0) return new Uint8Array(this.#buffer, this.#base + start, word);
-    const end = start + (word & LENGTH_MASK);
-    return this.#ascii ? this.#decode.latin1Slice(start, end) : this.#decode.utf8Slice(start, end);
+    const start = this.#index[2 * i] as number;
+    const word = this.#index[2 * i + 1] as number;
+    return word < 0 ? this.#text(start, word) : new Uint8Array(this.#buffer, this.#base + start, word);
   }
 
-  #word(i: number, which: 0 | 1): number {
-    // `>>>` keeps only what is an index: no fraction, no NaN.
-    const word = i >>> 0 === i && i < this.length ? this.#index[(this.#from + i) * 2 + which] : undefined;
-    if (word === undefined) throw new RangeError(`a batch of ${this.length} has no message ${i}`);
-    return word;
+  #text(start: number, word: number): string {
+    // Typed here, because @types/node leaves the decoders out.
+    this.#decoder ??= Buffer.from(this.#buffer, this.#base, this.#slab.byteLength) as Buffer & Slices;
+    const end = start + (word & LENGTH_MASK);
+    // `ascii` speaks of texts only; a binary may hold anything.
+    return this.#ascii && word < 0
+      ? this.#decoder.latin1Slice(start, end)
+      : this.#decoder.utf8Slice(start, end);
   }
+}
+
+function noMessage({ length }: Batch, i: number): RangeError {
+  return new RangeError(`a batch of ${length} has no message ${i}`);
 }
