@@ -3,6 +3,7 @@
 // Invariant: whatever ends it, nothing is left behind: no timer, no listener, no late answer (S1, S3).
 // Source: gun:await/4 with a monitor; AbortSignal of WHATWG DOM.
 
+import { LONGEST } from './checks.ts';
 import { describe, OptionError, TimeoutError } from './errors.ts';
 
 /** What every wait takes. */
@@ -30,11 +31,13 @@ export function wait<T>(
     if (signal?.aborted) return reject(aborted(what, signal));
     let undo: (() => void) | undefined;
     let timer: NodeJS.Timeout | undefined;
+    let due: NodeJS.Immediate | undefined;
     let settled = false;
     const finish = (): boolean => {
       if (settled) return false;
       settled = true;
       clearTimeout(timer);
+      clearImmediate(due);
       signal?.removeEventListener('abort', onAbort);
       undo?.();
       return true;
@@ -49,14 +52,15 @@ export function wait<T>(
       else resolve(value as T);
     };
     signal?.addEventListener('abort', onAbort);
+    const late = (): void => {
+      if (!finish()) return;
+      const cause = explain?.();
+      reject(new TimeoutError('ERR_GUNPORT_TIMEOUT', `${what} took longer than ${timeout} ms`, { cause }));
+    };
+    // Timers come before messages in a turn of the loop: an answer that came while this thread was busy counts.
     if (timeout !== Number.POSITIVE_INFINITY) {
       timer = setTimeout(() => {
-        if (!finish()) return;
-        reject(
-          new TimeoutError('ERR_GUNPORT_TIMEOUT', `${what} took longer than ${timeout} ms`, {
-            cause: explain?.(),
-          }),
-        );
+        due = setImmediate(late);
       }, timeout);
     }
     try {
@@ -67,6 +71,14 @@ export function wait<T>(
     }
     if (settled) undo?.();
   });
+}
+
+/** How long a thread may take to answer beyond the time that the peer is given, in milliseconds. */
+const GRACE = 5_000;
+
+/** When an end that was asked for must have come: later, the thread is stuck. @internal */
+export function closingDeadline({ closingTimeout }: { readonly closingTimeout: number }): number {
+  return Math.min(LONGEST, closingTimeout + GRACE);
 }
 
 /** @throws {OptionError} a timeout that is no number from 0, a signal that is none. @internal */

@@ -197,7 +197,9 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends it now: sockets are dropped without a goodbye, streams end with ERR_GUNPORT_CLOSED. Resolves when the
-   *  process has ended. Takes a transfer that is under way back first. Source: gun:close/1. */
+   *  process has ended. Takes a transfer that is under way back first. Source: gun:close/1.
+   *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. @throws {TimeoutError} its thread was stuck until 5 s after
+   *  `closingTimeout`. */
   close(): Promise<void> {
     return this.#owned.finish({ type: 'close' });
   }

@@ -2,7 +2,8 @@
 // Held by stream.ts. Invariant: `closed` resolves exactly once and never rejects; the first end counts.
 // Source: RFC 6455 §7.1.5 and §7.1.6; WHATWG WebSocket close event.
 
-import { describe, fromRecord, type GunportError, OptionError, StreamError } from './errors.ts';
+import { wait } from './await.ts';
+import { describe, fromRecord, type GunportError, OptionError, StreamError, TimeoutError } from './errors.ts';
 import type { CloseResult, StreamState } from './types.ts';
 import type { Closed } from './wire.ts';
 
@@ -12,13 +13,19 @@ const SENDABLE_CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 
 /** Codes with which a peer says goodbye; 1005 is none at all. */
 const GOODBYES: ReadonlySet<number> = new Set([1000, 1001, 1005]);
 
+/** Who waits for the end of the socket. */
+interface Closer {
+  resolve(result: CloseResult): void;
+  reject(error: GunportError): void;
+}
+
 /** @internal */
 export class Ending {
   /** Resolves after the last message was given to a reader. */
   readonly closed: Promise<CloseResult>;
   #settled = false;
   #resolve: (result: CloseResult) => void = () => {};
-  #closers: { resolve(result: CloseResult): void; reject(error: GunportError): void }[] = [];
+  readonly #closers = new Set<Closer>();
 
   constructor() {
     this.closed = new Promise((resolve) => {
@@ -26,19 +33,28 @@ export class Ending {
     });
   }
 
-  /** For close(): told as soon as the socket has ended, whoever reads. */
-  ended(): Promise<CloseResult> {
-    return new Promise((resolve, reject) => this.#closers.push({ resolve, reject }));
+  /** For close(): told as soon as the socket has ended, whoever reads; `within` ms, in case its thread is stuck. */
+  async ended(within: number): Promise<CloseResult> {
+    try {
+      return await wait<CloseResult>('close()', { timeout: within }, (settle) => {
+        const closer: Closer = { resolve: (result) => settle(undefined, result), reject: settle };
+        this.#closers.add(closer);
+        return () => this.#closers.delete(closer);
+      });
+    } catch (error) {
+      if (error instanceof TimeoutError) return abnormal(error);
+      throw error;
+    }
   }
 
   /** The socket has ended. */
   tellClosers(result: CloseResult): void {
-    for (const { resolve } of this.#closers.splice(0)) resolve(result);
+    for (const { resolve } of [...this.#closers]) resolve(result);
   }
 
   /** How it ends is another owner's to know. */
   failClosers(error: GunportError): void {
-    for (const { reject } of this.#closers.splice(0)) reject(error);
+    for (const { reject } of [...this.#closers]) reject(error);
   }
 
   /** The last message was given to a reader, or nobody reads. False when that was so before. */

@@ -6,7 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { advise, type RetryFunction } from './advice.ts';
-import type { Settle } from './await.ts';
+import { closingDeadline, type Settle, wait } from './await.ts';
 import { LONGEST } from './checks.ts';
 import { awaitError, downError, isThreadDeath, streamError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
@@ -227,7 +227,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Has the process end; resolves when it has. Takes a transfer that is under way back first. */
+  /** Has the process end; resolves when it has. Takes a transfer that is under way back first.
+   *  @throws {TimeoutError} its thread is stuck. */
   async finish(cast: Cast & { type: 'close' | 'shutdown' }): Promise<void> {
     const why = 'the connection was closed during the hand-over';
     const taking = this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
@@ -235,9 +236,12 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     // Dead, it may hold messages for a reader: those go with its thread's slot.
     if (this.monitors.reason) return cast.type === 'close' ? this.post(cast) : undefined;
     this.#state = { ...this.#state, status: 'closing' };
-    const { down } = this.monitors.add(undefined, false);
+    const monitor = this.monitors.add(undefined, false);
     this.post(cast);
-    await down;
+    await wait<void>(`${cast.type}()`, { timeout: closingDeadline(this.#state.settings.ws) }, (settle) => {
+      void monitor.down.then(() => settle(undefined, undefined));
+      return () => this.monitors.remove(monitor, true);
+    });
   }
 
   /** Calls back when the handle is of no use any more: the process is dead, or was given away. */

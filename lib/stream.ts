@@ -5,7 +5,7 @@
 // Source: Gun's stream; WHATWG WebSocket for names; RFC 6455 §7 for the close.
 
 import { EventEmitter } from 'node:events';
-import { type Settle, type WaitOptions, wait } from './await.ts';
+import { closingDeadline, type Settle, type WaitOptions, wait } from './await.ts';
 import type { Batch } from './batch.ts';
 import { checkMessages } from './checks.ts';
 import { abnormal, badEnd, checkClose, closedError, closeResult, Ending, notOpen } from './ending.ts';
@@ -176,8 +176,8 @@ export class WsStream<C = unknown>
     });
   }
 
-  /** The closing handshake: resolves with how it ended, at the latest after `closingTimeout`. What has arrived stays
-   *  readable; what comes now is dropped. During a transfer it takes the transfer back first.
+  /** The closing handshake: resolves with how it ended, at the latest after `closingTimeout` (and 5 s, when its thread is
+   *  stuck: `error` is a TimeoutError then). What has arrived stays readable; what comes now is dropped. During a transfer it takes the transfer back first.
    *  @throws {OptionError} a code that may not be sent, a reason above 123 bytes.
    *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. */
   async close(code = 1000, reason = ''): Promise<CloseResult> {
@@ -194,7 +194,7 @@ export class WsStream<C = unknown>
       this.#state = 'closing';
       this.#host.post({ type: 'closeStream', stream: this.id, code, reason });
     }
-    return this.#ending.ended();
+    return this.#ending.ended(closingDeadline(this.#ws));
   }
 
   /** Hands its connection over, this stream named as the `feed`; see `Connection.transferOwnership`. */

@@ -18,10 +18,11 @@ const HOUSE = `
   4 owner    lib/stream.ts
   3 owner    lib/streamhost.ts lib/hold.ts
   3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
+  3 owner    lib/ending.ts
   3 owner    lib/await.ts
   2 owner    lib/settings.ts lib/queue.ts lib/host.ts
   2 owner    lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/batch.ts lib/layout.ts lib/inbox.ts
-  2 owner    lib/target.ts lib/tls.ts lib/ending.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts
+  2 owner    lib/target.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts
 
   4 process  workers/host.ts
   4 process  workers/process.ts

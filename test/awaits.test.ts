@@ -102,6 +102,33 @@ describe('a wait', () => {
     });
   }
 
+  it('prefers an answer that came while its own thread was busy to the timeout', async () => {
+    const feed = await feedOf();
+    const answer = feed.connection.info({ timeout: 50 });
+    const until = performance.now() + 300;
+    while (performance.now() < until);
+    expect((await answer).id).to.equal(feed.connection.id);
+  });
+
+  it('bounds every way to close by closingTimeout and five seconds, when its thread is stuck (S1)', async function () {
+    this.timeout(15_000);
+    const feed = await feedOf();
+    const { connection } = feed;
+    await block(connection.threadId, 1e6);
+    const ends = [connection.close(), connection.shutdown()].map((end) =>
+      rejects(end, 'ERR_GUNPORT_TIMEOUT'),
+    );
+    const closed = await feed.close();
+    expect(closed).to.include({ code: 1006, wasClean: false });
+    expect(closed.error).to.include({
+      code: 'ERR_GUNPORT_TIMEOUT',
+      message: 'close() took longer than 5100 ms',
+    });
+    await Promise.all(ends);
+    await pool.terminate(connection.threadId);
+    expect((await feed.closed).error).to.include({ code: 'ERR_GUNPORT_DOWN' });
+  });
+
   it('ends with the Down: a hundred of each kind (S1)', async () => {
     const feed = await feedOf();
     const { threadId } = feed.connection;
