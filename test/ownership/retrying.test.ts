@@ -41,14 +41,15 @@ describe('a hand-over between two retries (O3)', () => {
     await on.giveTo(a, made);
     expect(downs).to.deep.equal([1]);
     expect(await a.run(({ feed }) => feed.state)).to.equal('down');
-    const up = a.run(
-      ({ feed }) =>
-        new Promise<[number, string]>((resolve) =>
-          feed.on('up', ({ attempt }) => resolve([attempt, feed.state])),
-        ),
-    );
+    // Listens first, and opens the gate then: there is no order between an order to the thread and the feed's port.
+    await a.run(({ feed }) => {
+      const ups = new Promise((resolve) => feed.once('up', ({ attempt }) => resolve([attempt, feed.state])));
+      Object.assign(globalThis, { ups });
+    });
     open = true;
-    const [attempt, state] = await up;
+    const [attempt, state] = await a.run(
+      () => (globalThis as unknown as { ups: Promise<[number, string]> }).ups,
+    );
     // A socket that was taken and dropped at once counts as well.
     expect(attempt).to.be.above(1);
     expect(state).to.equal('open');
