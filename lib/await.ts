@@ -83,10 +83,10 @@ export function closingDeadline({ closingTimeout }: { readonly closingTimeout: n
 
 /** @throws {OptionError} a timeout that is no number from 0, a signal that is none. @internal */
 export function checkWait(timeout: unknown, signal: unknown): void {
-  const finite = typeof timeout === 'number' && timeout >= 0 && timeout <= 0x7fffffff;
+  const finite = typeof timeout === 'number' && timeout >= 0 && timeout <= LONGEST;
   if (!finite && timeout !== Number.POSITIVE_INFINITY) {
     throw new OptionError(
-      `timeout must be milliseconds from 0 to 2147483647 or Infinity, got ${describe(timeout)}`,
+      `timeout must be milliseconds from 0 to ${LONGEST} or Infinity, got ${describe(timeout)}`,
     );
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

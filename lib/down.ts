@@ -1,7 +1,7 @@
 // down — the end of a connection process as an error, for whoever waited for something else.
 // Called by connection.ts. Source: gun:await's {error, {down, Reason}}.
 
-import { DownError, GunportError, StreamError } from './errors.ts';
+import { DownError, endedError, GunportError } from './errors.ts';
 import type { DownReason } from './types.ts';
 import type { DownRecord } from './wire.ts';
 
@@ -22,8 +22,7 @@ export function awaitError(reason: DownReason | undefined): GunportError {
 /** What a stream ends with of which its process never heard: the same that the process would have told. */
 export function streamError(reason: DownReason | undefined): GunportError {
   if (!reason || reason.kind === 'gave-up' || isThreadDeath(reason)) return awaitError(reason);
-  const details = { phase: 'closed', reason: reason.kind, cause: reason.cause } as const;
-  return new StreamError('ERR_GUNPORT_CLOSED', `the connection has ended (${reason.kind})`, details);
+  return endedError(reason.kind, reason.cause);
 }
 
 /** The whole thread is gone, so that nothing more will come: of those only is an exit code known, but where the thread

@@ -113,6 +113,12 @@ export class OwnerError extends GunportError {}
 /** One stream ended badly, or was used wrongly; the connection may go on. */
 export class StreamError extends GunportError {}
 
+/** What a stream ends with when its process does, told by the process or found out by the owner. @internal */
+export function endedError(kind: string, cause: unknown): StreamError {
+  const details = { phase: 'closed', reason: kind, cause } as const;
+  return new StreamError('ERR_GUNPORT_CLOSED', `the connection has ended (${kind})`, details);
+}
+
 /** The connection could not be made, or was lost. */
 export class ConnectionError extends GunportError {
   constructor(code: Code, message: string, details: ErrorDetails = {}) {

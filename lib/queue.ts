@@ -84,7 +84,7 @@ export class Queue<M> {
   }
 
   push(parcel: Parcel): void {
-    this.#items.push({ parcel, batch: new Batch(parcel), next: 0 });
+    this.#items.push(held(parcel));
     this.#wake();
   }
 
@@ -117,10 +117,7 @@ export class Queue<M> {
   /** Lays what another owner was not given, or what could not be given away. Marks keep their places for who begins to
    *  read in this turn of the loop. */
   lay(items: Iterable<{ readonly parcel: Parcel } | { readonly mark: M }>): void {
-    for (const item of items) {
-      if ('mark' in item) this.#items.push(item);
-      else this.#items.push({ parcel: item.parcel, batch: new Batch(item.parcel), next: 0 });
-    }
+    for (const item of items) this.#items.push('mark' in item ? item : held(item.parcel));
     setImmediate(() => this.#goOn());
   }
 
@@ -306,4 +303,9 @@ export class Queue<M> {
       if (this.#emit && !this.#sealed && this.waiting) setImmediate(() => this.#wake());
     }
   }
+}
+
+/** A parcel of which nothing has been read. */
+function held(parcel: Parcel): Held {
+  return { parcel, batch: new Batch(parcel), next: 0 };
 }

@@ -2,7 +2,7 @@
 // Held by process.ts. Pure: what it is, how its end reads, whether it comes back.
 // Source: gun.erl's streams; promises S2 and O8.
 
-import { ConnectionError, fromRecord, GunportError, StreamError } from '../lib/errors.ts';
+import { ConnectionError, endedError, fromRecord, GunportError, StreamError } from '../lib/errors.ts';
 import type { StreamState } from '../lib/types.ts';
 import type { Closed, DownRecord, Notice, StreamRecord, Upgraded, WsSettings } from '../lib/wire.ts';
 
@@ -61,8 +61,7 @@ export function endOfStream(entry: Entry, { kind, message, cause }: DownRecord):
     const phase = under instanceof GunportError ? under.phase : 'closed';
     return new StreamError('ERR_GUNPORT_GAVE_UP', `no retry is left: ${message}`, { phase, cause: under });
   }
-  const details = { phase: 'closed', reason: kind, cause: under } as const;
-  return new StreamError('ERR_GUNPORT_CLOSED', `the connection has ended (${kind})`, details);
+  return endedError(kind, under);
 }
 
 /** What dialling failed with, if not with an error of ours. */

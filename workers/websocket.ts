@@ -114,7 +114,7 @@ export class WebSocketDriver implements Driver {
   }
 
   lost(error: GunportError | undefined): void {
-    this.#do(ended(this.#state, error ? error : lost('the connection was closed')));
+    this.#do(ended(this.#state, error ?? lost('the connection was closed')));
   }
 
   #run(): void {
