@@ -3,6 +3,7 @@
 // Invariant: whatever ends it, nothing is left behind: no timer, no listener, no late answer (S1, S3).
 // Source: gun:await/4 with a monitor; AbortSignal of WHATWG DOM.
 
+import { whenAborted } from './aborts.ts';
 import { LONGEST } from './checks.ts';
 import { describe, OptionError, TimeoutError } from './errors.ts';
 
@@ -38,7 +39,7 @@ export function wait<T>(
       settled = true;
       clearTimeout(timer);
       clearImmediate(due);
-      signal?.removeEventListener('abort', onAbort);
+      forget?.();
       undo?.();
       return true;
     };
@@ -51,7 +52,7 @@ export function wait<T>(
       // Settle<T> gives a value whenever it gives no error.
       else resolve(value as T);
     };
-    signal?.addEventListener('abort', onAbort);
+    const forget = signal && whenAborted(signal, onAbort);
     const late = (): void => {
       if (!finish()) return;
       const cause = explain?.();

@@ -66,6 +66,16 @@ export function oneOf<T>(given: Given, name: string, values: readonly [T, ...T[]
   throw new OptionError(`${name} must be one of ${values.map(describe).join(', ')}, got ${describe(value)}`);
 }
 
+/** An absolute URL, or undefined. Not by URL.canParse(): once V8 has compiled its caller, Node 20's takes latin1 for
+ *  UTF-8, and refuses what is no ASCII. @internal */
+export function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text);
+  } catch {
+    return undefined; // It says only that it is none.
+  }
+}
+
 /** A module reference with its URL as a string, so that it can be posted. @internal */
 export function moduleReference(value: unknown, name: string): ModuleReference | undefined {
   if (value === undefined) return undefined;
@@ -79,8 +89,8 @@ export function moduleReference(value: unknown, name: string): ModuleReference |
     throw new OptionError(`${name}.export must be the name of an export, got ${describe(exported)}`);
   }
   const href = module instanceof URL ? module.href : module;
-  if (typeof href === 'string' && URL.canParse(href)) {
-    const url = new URL(href);
+  const url = typeof href === 'string' ? parseUrl(href) : undefined;
+  if (url) {
     if (url.protocol === 'file:' || url.protocol === 'data:') return { module: url.href, export: exported };
   }
   throw new OptionError(`${name}.module must be an absolute file: or data: URL, got ${describe(href)}`);
@@ -134,8 +144,9 @@ const OWNED: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
-/** Request headers as name, value, name, value …; a record (a value may be an array) or pairs. @internal */
-export function headerList(value: unknown): readonly string[] {
+/** Request headers as name, value, name, value …; a record (a value may be an array) or pairs. `owned`: names that are
+ *  not the caller's to give. @internal */
+export function headerList(value: unknown, owned: ReadonlySet<string> = OWNED): readonly string[] {
   if (value === undefined) return [];
   const list: string[] = [];
   for (const [name, content] of pairs(value)) {
@@ -143,10 +154,16 @@ export function headerList(value: unknown): readonly string[] {
       throw new OptionError(`headers must have tokens for names (RFC 9110 §5.6.2), got ${describe(name)}`);
     }
     const lower = name.toLowerCase();
-    if (OWNED.has(lower)) throw new OptionError(`headers must not have ${name}: the handshake writes it`);
+    if (owned.has(lower)) {
+      const what = owned === OWNED ? 'the handshake writes it' : 'it has no place here';
+      throw new OptionError(`headers must not have ${name}: ${what}`);
+    }
     if (lower === 'host' && namesIn(list).has('host'))
       throw new OptionError('headers must have one host, got two');
     for (const item of Array.isArray(content) ? content : [content]) list.push(name, fieldValue(name, item));
+    if (lower === 'host' && !/^[!-~]+$/.test(list.at(-1) ?? '')) {
+      throw new OptionError('headers.host must be visible ASCII without spaces, and not empty');
+    }
     if (lower === 'host' && Array.isArray(content) && content.length !== 1) {
       throw new OptionError(`headers must have one host, got ${content.length}`);
     }

@@ -3,19 +3,31 @@
 // Invariant: exactly one live handle per process; every promise it gives settles on answer, error, timeout, Down,
 // abort or hand-over; given away, it is inert. Source: Gun's module gun; promises O1 to O8, S1 to S4.
 
-import { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import type { RetryFunction } from './advice.ts';
+import type { BodyOptions } from './answer.ts';
 import { checkWait, type WaitOptions, wait } from './await.ts';
 import { describe, type GunportError, OptionError } from './errors.ts';
+import { type BodyKind, checkRequest } from './httpsettings.ts';
 import type { Monitor, MonitorOptions } from './monitor.ts';
-import type { WsOptions } from './options.ts';
-import { type ConnectionEvents, Owned } from './owned.ts';
+import type { RequestOptions, WsOptions } from './options.ts';
+import { Owned } from './owned.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
+import type { AnyStream } from './roster.ts';
 import { checkWs } from './settings.ts';
-import { WsStream } from './stream.ts';
-import type { ConnectionInfo, ConnectionStatus, Down, StreamNotice, UpNotice } from './types.ts';
+import { Stream } from './stream.ts';
+import type {
+  Body,
+  ConnectionInfo,
+  ConnectionStatus,
+  Down,
+  StreamInfo,
+  StreamNotice,
+  UpNotice,
+} from './types.ts';
+import { Verbs } from './verbs.ts';
 import type { ConnectionState, ProcessInfo } from './wire.ts';
+import { WsStream } from './wsstream.ts';
 
 /** What every await of a connection takes. The connection's own Down always ends it, `monitor` given or not. */
 export interface AwaitOptions extends WaitOptions {
@@ -26,11 +38,11 @@ export interface AwaitOptions extends WaitOptions {
 }
 
 /** A connection: `open()` and `connect()` make one, `receiveOwnership()` takes one over. */
-export class Connection extends EventEmitter<ConnectionEvents> implements AsyncDisposable {
+export class Connection extends Verbs<Connection> implements AsyncDisposable {
   /** Unique in this process, the same for every owner. */
   readonly id: string;
   /** Streams that have not ended, and those that ended lately, by id. */
-  readonly streams: ReadonlyMap<number, WsStream<Connection>>;
+  readonly streams: ReadonlyMap<number, AnyStream<Connection>>;
   readonly #owned: Owned<Connection>;
 
   /** @internal */
@@ -38,7 +50,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
     super();
     this.id = state.id;
     this.#owned = new Owned<Connection>(this, port, state, retryFun);
-    this.streams = this.#owned.streams;
+    this.streams = this.#owned.roster.all;
   }
 
   /** The first owner's handle. @internal */
@@ -141,15 +153,55 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
     return wait<UpNotice>('awaitUp()', { timeout, signal }, start, () => this.lastError);
   }
 
-  /** The next notice of a stream: `upgrade`, `response`, `data`, or `ws` for a message and for the close.
+  /** The next notice of a stream. Of a request: `inform`, `response`, `data`, `trailers`, `push`; of a WebSocket:
+   *  `upgrade`, or the `response` and `data` that refused it, `ws` for a message and for the close.
    *  Source: gun:await/4. @throws as `awaitUp`, and the stream's own error after its last notice. */
-  async await(stream: WsStream<Connection>, options: AwaitOptions = {}): Promise<StreamNotice> {
+  async await(stream: AnyStream<Connection>, options: AwaitOptions = {}): Promise<StreamNotice> {
     this.#checkAwait(options);
-    if (!(stream instanceof WsStream) || stream.connection !== this) {
-      throw new OptionError(`stream must be a stream of this connection, got ${describe(stream)}`);
-    }
     const { timeout = 5_000, signal } = options;
-    return stream.take({ timeout, signal });
+    const own = this.#ownStream(stream);
+    return own instanceof Stream ? own.next({ timeout, signal }) : own.take({ timeout, signal });
+  }
+
+  /** All of an answer's body, and its trailers; a head that nobody has taken is passed over. The timeout is for each
+   *  notice. Source: gun:await_body/4. @throws as `await`; {StreamError} ERR_GUNPORT_TOO_BIG above `maxBody`. */
+  async awaitBody(stream: Stream<Connection>, options: AwaitOptions & BodyOptions = {}): Promise<Body> {
+    this.#checkAwait(options);
+    const own = this.#ownStream(stream);
+    if (!(own instanceof Stream)) throw new OptionError('stream must be a request, got a WebSocket');
+    const { monitor: _, ...rest } = options;
+    return own.body(rest);
+  }
+
+  /** Drops what has come for a stream, or for all, and nobody was given. Source: gun:flush/1. */
+  flush(stream?: AnyStream<Connection>): void {
+    this.#owned.hold.assertUsable();
+    for (const one of stream ? [this.#ownStream(stream)] : [...this.streams.values()]) one.flush();
+  }
+
+  /** What the process knows of a stream; `undefined` when it knows none by this name (any more).
+   *  Source: gun:stream_info/2. @throws {StreamError} ERR_GUNPORT_NOT_CONNECTED. @throws as `awaitUp`. */
+  async streamInfo(
+    stream: AnyStream<Connection>,
+    options: AwaitOptions = {},
+  ): Promise<StreamInfo | undefined> {
+    this.#owned.assertUsable();
+    this.#checkAwait(options);
+    const { timeout = 5_000, signal } = options;
+    const { id } = this.#ownStream(stream);
+    return wait<StreamInfo | undefined>('streamInfo()', { timeout, signal }, (settle) =>
+      this.#owned.askStream(id, settle),
+    );
+  }
+
+  /** A PING of HTTP/2: the round trip in milliseconds, measured beside the socket. Default timeout 10 000.
+   *  Source: gun:ping/2; RFC 9113 §6.7. @throws {StreamError} ERR_GUNPORT_UNSUPPORTED the protocol has none;
+   *  ERR_GUNPORT_NOT_CONNECTED. @throws as `awaitUp`. */
+  async ping(options: AwaitOptions = {}): Promise<number> {
+    this.#owned.assertUsable();
+    this.#checkAwait(options);
+    const { timeout = 10_000, signal } = options;
+    return wait<number>('ping()', { timeout, signal }, (settle) => this.#owned.ping(settle));
   }
 
   // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,12 +211,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
    *  Source: gun:ws_upgrade/4. @throws {OptionError} @throws {OwnerError} @throws {DownError} */
   wsUpgrade(path: string, options?: WsOptions): WsStream<Connection> {
     this.#owned.assertUsable();
-    return this.#owned.open(checkWs(path, options, this.#owned.state.settings));
+    return this.#owned.openWebSocket(checkWs(path, options, this.#owned.state.settings));
   }
 
   /** connect()'s own: its stream spans reconnects. @internal */
   upgradeFirst(): WsStream<Connection> {
-    return this.#owned.open({ ...this.#owned.state.settings.ws, spans: true });
+    return this.#owned.openWebSocket({ ...this.#owned.state.settings.ws, spans: true });
   }
 
   /** Gun's ws_send: `stream.send` by another name. */
@@ -172,13 +224,24 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
     return stream.send(data);
   }
 
+  /** @internal */
+  protected ask(
+    method: string,
+    path: string,
+    options: RequestOptions | undefined,
+    kind: BodyKind,
+  ): Stream<Connection> {
+    this.#owned.assertUsable();
+    return this.#owned.request(checkRequest(method, path, options, kind, this.#owned.state.settings));
+  }
+
   /** Gun's cancel: nothing more comes for the stream. */
-  cancel(stream: WsStream<Connection>): void {
+  cancel(stream: AnyStream<Connection>): void {
     stream.cancel();
   }
 
   /** Gun's update_flow. */
-  updateFlow(stream: WsStream<Connection>, messages: number): void {
+  updateFlow(stream: AnyStream<Connection>, messages: number): void {
     stream.updateFlow(messages);
   }
 
@@ -232,6 +295,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements AsyncD
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** @throws {OptionError} it is none of this connection's. */
+  #ownStream(stream: AnyStream<Connection>): AnyStream<Connection> {
+    const known = stream instanceof WsStream || stream instanceof Stream;
+    if (known && stream.connection === this) return stream;
+    throw new OptionError(`stream must be a stream of this connection, got ${describe(stream)}`);
+  }
 
   #checkAwait({ monitor, timeout, signal }: AwaitOptions): void {
     this.#owned.hold.assertOwner();

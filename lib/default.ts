@@ -12,8 +12,8 @@ import { connectWith, type Opener, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import { hostHere, Pool } from './pool.ts';
 import type { OpenTarget } from './settings.ts';
-import type { WsStream } from './stream.ts';
 import type { FromHost, Hello } from './wire.ts';
+import type { WsStream } from './wsstream.ts';
 
 /** Options of `connect` and `open`. */
 export interface PooledOptions extends OpenOptions {

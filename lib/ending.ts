@@ -1,8 +1,8 @@
-// ending — how one WebSocket ends, told once to everybody who waits for it.
+// ending — how one WebSocket opens and ends, told once to everybody who waits for it.
 // Held by stream.ts. Invariant: `closed` resolves exactly once and never rejects; the first end counts.
 // Source: RFC 6455 §7.1.5 and §7.1.6; WHATWG WebSocket close event.
 
-import { wait } from './await.ts';
+import { type Settle, type WaitOptions, wait } from './await.ts';
 import { describe, fromRecord, type GunportError, OptionError, StreamError, TimeoutError } from './errors.ts';
 import type { CloseResult, StreamState } from './types.ts';
 import type { Closed } from './wire.ts';
@@ -26,11 +26,25 @@ export class Ending {
   #settled = false;
   #resolve: (result: CloseResult) => void = () => {};
   readonly #closers = new Set<Closer>();
+  readonly #openers = new Set<Settle<void>>();
 
   constructor() {
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  /** For connect(): resolves when it is open, rejects when it will not be. */
+  opened(options: WaitOptions): Promise<void> {
+    return wait<void>('connect()', options, (settle) => {
+      this.#openers.add(settle);
+      return () => this.#openers.delete(settle);
+    });
+  }
+
+  /** It is open. */
+  tellOpeners(): void {
+    for (const settle of [...this.#openers]) settle(undefined, undefined);
   }
 
   /** For close(): told as soon as the socket has ended, whoever reads; `within` ms, in case its thread is stuck. */
@@ -49,12 +63,14 @@ export class Ending {
 
   /** The socket has ended. */
   tellClosers(result: CloseResult): void {
+    for (const settle of [...this.#openers]) settle(result.error ?? closedError());
     for (const { resolve } of [...this.#closers]) resolve(result);
   }
 
   /** How it ends is another owner's to know. */
-  failClosers(error: GunportError): void {
+  give(error: GunportError): void {
     for (const { reject } of [...this.#closers]) reject(error);
+    this.settle(abnormal(error));
   }
 
   /** The last message was given to a reader, or nobody reads. False when that was so before. */

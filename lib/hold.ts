@@ -47,6 +47,13 @@ export class Hold {
     }
   }
 
+  /** Resolves once the transfer that is under way is decided, either way; undefined when none is. */
+  settled(): Promise<void> | undefined {
+    if (this.#state.name !== 'giving') return undefined;
+    // give() waits for the same promise, and began before this.
+    return this.#state.underway.done.catch(() => {}).then(() => {});
+  }
+
   /** Takes a transfer that is under way back, unless it is decided. */
   interrupt(error: GunportError): void {
     if (this.#state.name === 'giving') this.#state.underway.interrupt(error);

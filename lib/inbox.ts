@@ -95,8 +95,8 @@ class Inbox {
   }
 }
 
-/** It will never say so any more. A port that has closed cannot be ref'd, which is how Node shows it. */
-function hasEnded(source: OfferSource): boolean {
+/** It will never say so any more. A port that has closed cannot be ref'd, which is how Node shows it. @internal */
+export function hasEnded(source: OfferSource): boolean {
   if (source instanceof Worker) return source.threadId < 0;
   const port = source as MessagePort & { hasRef(): boolean }; // In Node since 18.1; @types/node 20 leaves it out.
   if (port.hasRef()) return false;

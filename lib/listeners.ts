@@ -26,18 +26,25 @@ export class MessageListeners {
   /** The only listener, `null` when there are several; undefined when that is to be looked up anew. */
   #only: Listener | null | undefined;
 
-  /** `first` may throw to refuse the listener. */
-  constructor(emitter: EventEmitter, first: () => void, none: () => void) {
+  /** `readable` may throw to refuse the listener; `events` has messages emitted, or stops that. */
+  constructor(
+    emitter: EventEmitter,
+    readable: () => void,
+    events: (emit: ((message: Message) => void) | undefined) => void,
+  ) {
     this.#emitter = emitter;
+    const emit = (message: Message): void => this.emit(message);
     emitter.on('newListener', (name) => {
       if (name !== 'message') return;
       this.#only = undefined;
-      if (emitter.listenerCount('message') === 0) first();
+      if (emitter.listenerCount('message') > 0) return;
+      readable();
+      events(emit);
     });
     emitter.on('removeListener', (name) => {
       if (name !== 'message') return;
       this.#only = undefined;
-      if (emitter.listenerCount('message') === 0) none();
+      if (emitter.listenerCount('message') === 0) events(undefined);
     });
   }
 

@@ -5,6 +5,7 @@
 // Source: Erlang mailbox; gun:await/4.
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { HttpCast } from './httpwire.ts';
 import { shielded } from './listeners.ts';
 import type { Cast, Notice } from './wire.ts';
 
@@ -24,20 +25,21 @@ export class Mailbox {
   readonly #reader: MailboxReader;
   #attached = false;
   #ref = true;
-  #acked: number;
-  #ackPosted: number;
+  /** Parcels read to their end, by stream; those of which the process has not been told. */
+  readonly #acked = new Map<number, number>();
+  readonly #untold = new Set<number>();
   #ackScheduled = false;
   #recycled: Uint8Array[] = [];
+  #casts: HttpCast[] = [];
+  #castMemory: (ArrayBuffer | MessagePort)[] = [];
   readonly #onMessage = (notice: Notice): void => this.#reader.notice(notice);
   #closed = false;
   /** What the port holds is all that will ever come. */
   #complete = false;
 
-  constructor(port: MessagePort, reader: MailboxReader, acked: number) {
+  constructor(port: MessagePort, reader: MailboxReader) {
     this.#port = port;
     this.#reader = reader;
-    this.#acked = acked;
-    this.#ackPosted = acked;
     // Always listened to: a port may close while it is detached. One that was given away closes here as well, and
     // then nobody attaches again.
     port.on('close', () => {
@@ -46,9 +48,19 @@ export class Mailbox {
     });
   }
 
-  /** Parcels read to their end, cumulative. */
-  get acked(): number {
-    return this.#acked;
+  /** Parcels of a stream read to their end, cumulative. */
+  acked(stream: number): number {
+    return this.#acked.get(stream) ?? 0;
+  }
+
+  /** As many were read by owners before this one. */
+  restore(stream: number, acked: number): void {
+    this.#acked.set(stream, acked);
+  }
+
+  /** The stream is over. */
+  forget(stream: number): void {
+    this.#acked.delete(stream);
   }
 
   /** Starts to deliver. The listener comes first: a started port without one drops what it holds. */
@@ -64,6 +76,7 @@ export class Mailbox {
 
   /** Stops delivering; what comes now stays inside the port. */
   detach(): MessagePort {
+    this.#flushCasts();
     this.#attached = false;
     this.#port.off('message', this.#onMessage);
     return this.#port;
@@ -90,14 +103,33 @@ export class Mailbox {
   }
 
   post(cast: Cast, transfer?: readonly ArrayBuffer[]): void {
+    this.#flushCasts();
     this.#port.postMessage(cast, transfer);
+  }
+
+  /** Posted with the others of this turn; not a microtask's: a loop that awaits would post one at a time. */
+  cast(cast: HttpCast, transfer: readonly (ArrayBuffer | MessagePort)[]): void {
+    this.#casts.push(cast);
+    for (const one of transfer) this.#castMemory.push(one);
+    if (this.#casts.length === 1) process.nextTick(() => this.#flushCasts());
+  }
+
+  #flushCasts(): void {
+    const casts = this.#casts;
+    if (casts.length === 0) return;
+    const memory = this.#castMemory;
+    this.#casts = [];
+    this.#castMemory = [];
+    const [first] = casts;
+    this.#port.postMessage(first && casts.length === 1 ? first : { type: 'casts', casts }, memory);
   }
 
   /** A parcel was read to its end: they are counted, since two streams may be read in any order. Told to the process
    *  from the next turn of the loop: an acknowledgement inside the reader's own turn brings the next flood before its
    *  timers have run (1 155 ms of lag, not 24). */
-  parcelRead(recycle?: Uint8Array): void {
-    this.#acked++;
+  parcelRead(stream: number, recycle?: Uint8Array): void {
+    this.#acked.set(stream, this.acked(stream) + 1);
+    this.#untold.add(stream);
     if (recycle && recycle.buffer.byteLength >= WORTH_RETURNING) this.#recycled.push(recycle);
     if (this.#ackScheduled) return;
     this.#ackScheduled = true;
@@ -108,15 +140,16 @@ export class Mailbox {
   }
 
   flushAcks(): void {
-    if (this.#acked === this.#ackPosted) return;
-    this.#ackPosted = this.#acked;
+    if (this.#untold.size === 0) return;
+    const read = [...this.#untold].flatMap((stream) => [stream, this.acked(stream)]);
+    this.#untold.clear();
     const slabs = this.#recycled;
     this.#recycled = [];
-    if (slabs.length === 0) this.post({ type: 'ack', seq: this.#acked });
+    if (slabs.length === 0) this.post({ type: 'ack', read });
     // Slabs are made by allocUnsafeSlow: each owns its ArrayBuffer.
     else
       this.post(
-        { type: 'ack', seq: this.#acked, slabs },
+        { type: 'ack', read, slabs },
         slabs.map((slab) => slab.buffer as ArrayBuffer),
       );
   }

@@ -4,14 +4,15 @@
 // Source: gun:open/3; promise S4.
 
 import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
+import { whenAborted } from './aborts.ts';
 import { checkWait } from './await.ts';
 import { Connection } from './connection.ts';
 import { TimeoutError } from './errors.ts';
 import { newId } from './lifeline.ts';
 import type { OpenOptions } from './options.ts';
 import { checkOpen, type OpenTarget } from './settings.ts';
-import type { WsStream } from './stream.ts';
 import type { ConnectionState, Settings } from './wire.ts';
+import type { WsStream } from './wsstream.ts';
 
 /** What open() hands to whoever places a connection. @internal */
 export interface Placing {
@@ -84,7 +85,6 @@ function firstState(id: string, hostId: string, settings: Settings): ConnectionS
     attempt: 0,
     nextStream: 1,
     lastError: undefined,
-    acked: 0,
     transfers: 0,
     streams: [],
   };
@@ -93,8 +93,7 @@ function firstState(id: string, hostId: string, settings: Settings): ConnectionS
 /** An abort closes a connection that has never been up; afterwards the signal means nothing to it. */
 function closeOnAbort(handle: Connection, signal: AbortSignal): void {
   const onAbort = (): void => void handle.close().catch(() => {});
-  signal.addEventListener('abort', onAbort);
-  const forget = (): void => signal.removeEventListener('abort', onAbort);
+  const forget = whenAborted(signal, onAbort);
   handle.once('up', forget);
   handle.released(forget);
 }

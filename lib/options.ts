@@ -4,7 +4,8 @@
 // Source: Gun's opts(), ws_opts(); RFC 7692 §7.1 for the parameters of permessage-deflate.
 
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import type { RetryDecision, RetryInfo } from './types.ts';
+import type { MessagePort } from 'node:worker_threads';
+import type { HttpVersion, RetryDecision, RetryInfo } from './types.ts';
 
 /** A function of yours that must run beside the socket: it is loaded there, since functions cannot cross threads. */
 export interface ModuleReference {
@@ -45,10 +46,15 @@ type TlsForbidden =
   | 'secureContext'
   | 'pskCallback';
 
+/** Header fields as they are given: a record (a value may be an array: one field a value), or pairs, as a Map has. */
+export type HeaderFields =
+  | Record<string, string | number | readonly (string | number)[]>
+  | Iterable<readonly [string, string | number]>;
+
 /** Options of one WebSocket. */
 export interface WsOptions {
   /** Request headers. A value may be an array: one field a value. */
-  headers?: Record<string, string | readonly string[]> | readonly (readonly [string, string])[] | undefined;
+  headers?: HeaderFields | undefined;
   /** Offered in this order (Sec-WebSocket-Protocol); the server must choose one of them or none. Default none. */
   subprotocols?: readonly string[] | undefined;
   /** permessage-deflate: `true` offers it with defaults. Default false: it costs more CPU than bytes for most feeds. */
@@ -69,12 +75,76 @@ export interface WsOptions {
   closingTimeout?: number | undefined;
 }
 
-/** Options of a connection. */
-export interface OpenOptions extends WsOptions {
+/** What a body may be: text as UTF-8. It is copied. */
+export type BodyPart = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+
+/** Deadlines of a request, in milliseconds; 0 is none. Each ends the request with ERR_GUNPORT_TIMEOUT, whose `reason` is
+ *  its name, and cancels it at the server. */
+export interface TimeoutOptions {
+  /** From the call to the end of the answer. Default 0. */
+  requestTimeout?: number | undefined;
+  /** From the call, or from the end of the request's body where that is later, to the head of the answer.
+   *  Default 300 000. */
+  headersTimeout?: number | undefined;
+  /** Between two parts of the answer's body; stands still while its owner does not read. Default 300 000. */
+  idleTimeout?: number | undefined;
+  /** How long a body waits for `100 (Continue)` where `expect: 100-continue` was sent; it is sent then.
+   *  Default 1 000. Source: RFC 9110 §10.1.1. */
+  continueTimeout?: number | undefined;
+}
+
+/** Options of one request. Source: Gun's req_opts(). */
+export interface RequestOptions extends TimeoutOptions {
+  /** Names in any case; sent in lower case. They replace the connection's own `headers` of the same name. */
+  headers?: HeaderFields | undefined;
+  /** All of its body. Where `post`, `put` and `patch` have none, it follows through `connection.data()`. */
+  body?: BodyPart | undefined;
+  /** Trailer fields behind `body`. Source: RFC 9110 §6.5. */
+  trailers?: HeaderFields | undefined;
+  /** Receive credit in `data` messages, topped up with `updateFlow`. Default: automatic credit, counted in bytes. */
+  flow?: number | undefined;
+  /** Where its answer goes, instead of to the owner: it is transferred, and stays with the request in a hand-over. Its
+   *  other end is read with `receiveReply()`. Its close cancels the request. Source: Gun reply_to. */
+  replyTo?: MessagePort | undefined;
+  /** Aborting cancels the request; it ends with ERR_GUNPORT_ABORTED. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of HTTP on a connection. Source: Gun's http_opts() and http2_opts(). */
+export interface HttpOptions extends TimeoutOptions {
+  /** What the connection may speak, in order of preference: offered by ALPN where there is TLS; without it there is one,
+   *  and `['http2']` is HTTP/2 with prior knowledge. Default `['http2', 'http']` for https: and TLS endpoints, `['http']`
+   *  otherwise. A WebSocket on HTTP/2 is RFC 8441's. */
+  protocols?: readonly ('http' | 'http2')[] | undefined;
+  /** What HTTP/1 requests say. 1.0: one request a connection. Default `'1.1'`. */
+  httpVersion?: HttpVersion | undefined;
+  /** Most requests of HTTP/1.1 that wait for their answers at the server; 1: no pipelining. Default Infinity. */
+  pipelining?: number | undefined;
+  /** Largest block of trailers, in bytes. Default 10 000. Source: Gun max_trailer_block_size. */
+  maxTrailerSize?: number | undefined;
+  /** Your function from a lower-case header name to what HTTP/1 puts on the wire, for servers that care.
+   *  Source: Gun transform_header_name. */
+  transformHeaderName?: ModuleReference | undefined;
+  /** Let the server push (HTTP/2). Default false. */
+  push?: boolean | undefined;
+  /** Most pushed streams at a time. Default 100. */
+  maxConcurrentPushes?: number | undefined;
+  /** Receive window of a stream of HTTP/2, in bytes. Default 1 048 576. */
+  streamWindow?: number | undefined;
+  /** Receive window of a connection of HTTP/2, in bytes. Default 16 777 216. */
+  connectionWindow?: number | undefined;
+  /** How long an HTTP/2 server may take over its SETTINGS, and over the acknowledgement of ours. Default 5 000. */
+  settingsTimeout?: number | undefined;
+  /** HTTP/2: how many of the `keepalive` pings may be unanswered when the next is due; 0: each has `pongTimeout`.
+   *  Default 0. Source: Gun keepalive_tolerance. */
+  keepaliveTolerance?: number | undefined;
+}
+
+/** Options of a connection. `headers` are sent with every request and upgrade on it; `keepalive` is of WebSockets, and
+ *  of HTTP only where it is given: a PING for HTTP/2, an empty line for HTTP/1 between requests. */
+export interface OpenOptions extends WsOptions, HttpOptions {
   /** Node's TLS options. Verification is on unless `rejectUnauthorized: false` is given here. */
   tls?: TlsOptions | undefined;
-  /** What the connection may speak. Only `['http']` for now, which WebSockets upgrade. Default `['http']`. */
-  protocols?: readonly 'http'[] | undefined;
   /** Dial this unix socket instead of the URL's host and port. */
   socketPath?: string | undefined;
   /** Bind to this local address. */

@@ -11,48 +11,52 @@ import { LONGEST } from './checks.ts';
 import { awaitError, downError, isThreadDeath, streamError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
 import { Hold, notOwner } from './hold.ts';
+import type { CheckedRequest } from './httpsettings.ts';
 import { expect, unwatch, type Watcher, watch } from './lifeline.ts';
 import { shielded } from './listeners.ts';
 import { Mailbox } from './mailbox.ts';
 import { downReason, Monitors } from './monitor.ts';
+import { Nursery } from './nursery.ts';
 import { type Giver, type TransferOptions, type TransferTarget, transfer, type Underway } from './owner.ts';
-import { WsStream } from './stream.ts';
+import { Roster } from './roster.ts';
+import type { Stream } from './stream.ts';
 import type { StreamHost } from './streamhost.ts';
-import type { LostNotice, UpNotice } from './types.ts';
-import type {
-  Cast,
-  ConnectionState,
-  DownRecord,
-  Notice,
-  ProcessInfo,
-  StreamRecord,
-  WsSettings,
-} from './wire.ts';
+import type { LostNotice, SettingsNotice, StreamInfo, UpNotice } from './types.ts';
+import type { Cast, ConnectionState, DownRecord, Notice, ProcessInfo, WsSettings } from './wire.ts';
+import type { WsStream } from './wsstream.ts';
 
 /** Events of a connection. */
 export interface ConnectionEvents {
   up: [notice: UpNotice];
   down: [notice: LostNotice];
+  /** HTTP/2: the server's settings have come, or changed. */
+  notify: [notice: SettingsNotice];
 }
 
 /** What is known of a connection beside its streams. */
-type State = Omit<ConnectionState, 'streams' | 'acked'>;
+type State = Omit<ConnectionState, 'streams' | 'nextStream'> & { nextStream: number };
+
+type Call = (error: Error | undefined, value?: unknown) => void;
+
+/** Streams that are over are looked for once in so many. */
+const SWEEP_EVERY = 16;
 
 /** @internal */
 export class Owned<C extends EventEmitter<ConnectionEvents>> {
-  readonly streams: Map<number, WsStream<C>> = new Map();
+  readonly roster: Roster<C>;
   readonly monitors: Monitors<C>;
   readonly hold: Hold = new Hold();
   readonly #handle: C;
   readonly #mailbox: Mailbox;
   readonly #retryFun: RetryFunction | undefined;
   readonly #ups = new Set<Settle<UpNotice>>();
-  readonly #infos = new Map<number, Settle<ProcessInfo>>();
+  readonly #calls = new Map<number, Call>();
   readonly #watcher: Watcher = { processDown: (reason) => this.#died(reason) };
+  readonly #nursery = new Nursery();
   readonly #released: (() => void)[] = [];
   #state: State;
   /** From anywhere: an answer that is still on its way to a former owner must not be taken for ours. */
-  #nextInfo = 1 + Math.floor(Math.random() * 2 ** 48);
+  #nextCall = 1 + Math.floor(Math.random() * 2 ** 48);
   #vigil: NodeJS.Timeout | undefined;
 
   constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
@@ -61,8 +65,11 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.#retryFun = retryFun;
     this.monitors = new Monitors(handle);
     const reader = { notice: (notice: Notice) => this.#notice(notice), closed: () => this.#closed() };
-    this.#mailbox = new Mailbox(port, reader, state.acked);
-    for (const record of state.streams) this.streams.set(record.stream, this.#stream(record));
+    this.#mailbox = new Mailbox(port, reader);
+    const forgotten = (stream: number): void => this.#mailbox.forget(stream);
+    this.roster = new Roster(handle, this.#streamHost(), forgotten);
+    for (const one of state.streams) if (one.kind === 'ws') this.#mailbox.restore(one.stream, one.acked);
+    this.roster.restore(state.streams);
   }
 
   get state(): State {
@@ -111,52 +118,76 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   }
 
   askInfo(settle: Settle<ProcessInfo>): () => void {
-    const id = this.#nextInfo++;
-    this.#infos.set(id, settle);
-    this.post({ type: 'info', id });
-    return () => this.#infos.delete(id);
+    return this.#ask((id) => this.post({ type: 'info', id }), settle);
+  }
+
+  askStream(stream: number, settle: Settle<StreamInfo | undefined>): () => void {
+    return this.#ask((id) => this.#mailbox.cast({ type: 'streamInfo', stream, id }, []), settle);
+  }
+
+  /** The round trip in ms. */
+  ping(settle: Settle<number>): () => void {
+    return this.#ask((id) => this.post({ type: 'pingConnection', id }), settle);
+  }
+
+  #ask<T>(post: (id: number) => void, settle: Settle<T>): () => void {
+    const id = this.#nextCall++;
+    // What is answered to this id is what was asked for under it.
+    this.#calls.set(id, (error, value) => (error ? settle(error) : settle(undefined, value as T)));
+    post(id);
+    return () => this.#calls.delete(id);
   }
 
   // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  open(ws: WsSettings): WsStream<C> {
-    for (const [old, stream] of this.streams) if (stream.isOver) this.streams.delete(old);
-    const id = this.#state.nextStream;
-    this.#state = { ...this.#state, nextStream: id + 1 };
-    const fresh: Pick<StreamRecord, 'upgraded' | 'closed' | 'error' | 'over' | 'replies' | 'untaken'> = {
-      upgraded: undefined,
-      closed: undefined,
-      error: undefined,
-      over: undefined,
-      replies: [],
-      untaken: [],
-    };
-    const stream = this.#stream({
-      stream: id,
-      ws,
-      state: 'connecting',
-      ...fresh,
-      sentBytes: 0,
-      flushedBytes: 0,
-    });
-    this.streams.set(id, stream);
+  openWebSocket(ws: WsSettings): WsStream<C> {
+    const id = this.#newStream();
+    const stream = this.roster.addWebSocket(id, ws);
     this.post({ type: 'upgrade', stream: id, ws });
     return stream;
   }
 
-  #stream(record: StreamRecord): WsStream<C> {
-    const host: StreamHost = {
+  request({ request, replyTo, signal, declared }: CheckedRequest): Stream<C> {
+    const id = this.#newStream();
+    const stream = this.roster.addRequest(id, request, { replied: replyTo !== undefined, declared });
+    if (signal?.aborted) {
+      // Nothing of it is sent.
+      replyTo?.close();
+      stream.abortBy(signal);
+      return stream;
+    }
+    const memory: (ArrayBuffer | MessagePort)[] = [];
+    // Copied by the check: it is nobody else's.
+    if (request.body) memory.push(request.body.buffer as ArrayBuffer);
+    if (replyTo) memory.push(replyTo);
+    const cast = { type: 'request', stream: id, request } as const;
+    this.#mailbox.cast(replyTo ? { ...cast, reply: replyTo } : cast, memory);
+    if (signal) stream.abortBy(signal);
+    return stream;
+  }
+
+  #newStream(): number {
+    const id = this.#state.nextStream;
+    if (id % SWEEP_EVERY === 0 || this.roster.all.size < SWEEP_EVERY) this.roster.sweep();
+    this.#state.nextStream = id + 1;
+    return id;
+  }
+
+  #streamHost(): StreamHost {
+    return {
       origin: this.#state.settings.origin,
       maxBuffered: this.#state.settings.maxBuffered,
       usable: () => this.assertUsable(),
       readable: () => this.hold.assertUsable(),
       post: (cast, memory) => this.post(cast, memory),
-      parcelRead: (slab) => this.#mailbox.parcelRead(slab),
+      cast: (cast, memory) => this.#mailbox.cast(cast, memory),
+      parcelRead: (stream, slab) => this.#mailbox.parcelRead(stream, slab),
+      acked: (stream) => this.#mailbox.acked(stream),
       reading: () => this.#holdOpen(),
       reclaim: (error) => this.hold.reclaim(error),
+      settled: () => this.hold.settled(),
       give: (stream, target, options) => this.give(target, options, stream),
     };
-    return new WsStream<C>(this.#handle, host, record);
   }
 
   // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,7 +197,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.hold.assertUsable();
     // Before anything can fail: whatever becomes of it, nothing is given to anybody until the giver has heard.
     this.#mailbox.detach();
-    for (const stream of this.streams.values()) stream.seal(true);
+    this.roster.seal(true);
     const start = (): Underway => {
       this.#assertGivable();
       return transfer(this.#giver(), target, feed, options);
@@ -178,7 +209,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   #takeBack(): void {
     this.#mailbox.attach();
     this.#holdOpen();
-    for (const stream of this.streams.values()) stream.seal(false);
+    this.roster.seal(false);
   }
 
   #assertGivable(): void {
@@ -197,15 +228,13 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       host,
       give: () => {
         const memory: ArrayBuffer[] = [];
-        const streams = [...this.streams.values()].map((stream) => stream.record(memory));
+        const streams = this.roster.records(memory);
         this.#mailbox.flushAcks();
         const transfers = this.#state.transfers + 1;
-        const state: ConnectionState = { ...this.#state, transfers, acked: this.#mailbox.acked, streams };
+        const state: ConnectionState = { ...this.#state, transfers, streams };
         return { port: this.#mailbox.detach(), state, transfer: memory };
       },
-      takeBack: (state) => {
-        for (const record of state.streams) this.streams.get(record.stream)?.putBack(record);
-      },
+      takeBack: (state) => this.roster.putBack(state.streams),
     };
   }
 
@@ -215,7 +244,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.monitors.ownershipEnded();
     this.stopWatching();
     this.#rejectPending(error);
-    for (const stream of this.streams.values()) stream.give(error);
+    this.roster.give(error);
     this.#handle.removeAllListeners();
     this.#release();
   }
@@ -264,7 +293,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         this.#state = { ...this.#state, host: notice.host, threadId: notice.threadId };
         return;
       case 'up':
-        this.#state = { ...this.#state, attempt: notice.attempt, protocol: notice.protocol, status: 'up' };
+        this.#is('up', { attempt: notice.attempt, protocol: notice.protocol });
         for (const settle of [...this.#ups]) settle(undefined, this.#up());
         return shielded(() => this.#handle.emit('up', this.#up()));
       case 'down':
@@ -272,18 +301,33 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       case 'failed':
         this.#state = { ...this.#state, lastError: notice.error };
         return;
+      case 'bundle':
+        this.#nursery.arrived(this.roster.bundle(notice.notices));
+        return this.monitors.reason && this.#holdOpen();
       case 'info':
-        return this.#infos.get(notice.id)?.(undefined, notice.info);
+      case 'streamInfo':
+        return this.#calls.get(notice.id)?.(undefined, notice.info);
+      case 'failedCall':
+        return this.#calls.get(notice.id)?.(fromRecord(notice.error));
+      case 'notify': {
+        const { settings } = notice;
+        return void shielded(() =>
+          this.#handle.emit('notify', { type: 'notify', name: 'settings', settings }),
+        );
+      }
       case 'askRetry':
         return this.post({ type: 'retry', id: notice.id, decision: advise(this.#retryFun, notice) });
       case 'end':
         return this.#died(notice.reason);
       default: {
-        if (notice.type === 'upgrade') this.#state = { ...this.#state, protocol: 'ws' };
-        const stream = this.streams.get(notice.stream);
-        stream?.notice(notice);
+        if (notice.type === 'pong' && notice.stream === 0) {
+          return this.#calls.get(notice.id)?.(undefined, notice.rtt);
+        }
+        if (notice.type === 'upgrade' && notice.whole) this.#state = { ...this.#state, protocol: 'ws' };
+        if (notice.type === 'parcel') this.#nursery.arrived(notice.slab.byteLength);
+        const known = this.roster.notice(notice);
         if (this.monitors.reason) this.#holdOpen();
-        if (!stream && notice.type === 'parcel') this.#mailbox.parcelRead();
+        if (!known && notice.type === 'parcel') this.#mailbox.parcelRead(notice.stream);
       }
     }
   }
@@ -291,11 +335,16 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   #lost(notice: Notice & { type: 'down' }): void {
     const { protocol, attempt, killed } = notice;
     if (attempt < this.#state.attempt) return;
-    const status = this.#state.status === 'closing' ? 'closing' : 'down';
-    this.#state = { ...this.#state, protocol: undefined, lastError: notice.error, status };
-    for (const stream of this.streams.values()) stream.notice(notice);
+    this.#is('down', { protocol: undefined, lastError: notice.error });
     const reason = fromRecord(notice.error) as GunportError; // As above.
+    this.roster.lost(reason);
     shielded(() => this.#handle.emit('down', { type: 'down', protocol, attempt, killed, reason }));
+  }
+
+  /** A Down overtakes what its process had posted before, and the end that was asked for stays asked for. */
+  #is(status: 'up' | 'down', known: Partial<State>): void {
+    const stays = this.monitors.reason !== undefined || this.#state.status === 'closing';
+    this.#state = { ...this.#state, ...known, ...(!stays && { status }) };
   }
 
   /** The process is dead: everybody who waits for it hears of it now; what it has posted stays readable. */
@@ -324,13 +373,12 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   }
 
   #endStreams(): void {
-    const error = streamError(this.monitors.reason);
-    for (const stream of this.streams.values()) stream.finish(error);
+    this.roster.finish(streamError(this.monitors.reason));
   }
 
   #rejectPending(error: Error): void {
     for (const settle of [...this.#ups]) settle(error);
-    for (const settle of [...this.#infos.values()]) settle(error);
+    for (const settle of [...this.#calls.values()]) settle(error);
   }
 
   #release(): void {
@@ -340,7 +388,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   /** A dead connection keeps its thread alive only until the end of its streams is known, or read. */
   #holdOpen(): void {
     if (!this.monitors.reason || this.hold.isGiven) return;
-    this.#mailbox.hold([...this.streams.values()].some((stream) => stream.isAwaited));
+    this.#mailbox.hold(this.roster.awaited);
   }
 
   #up(): UpNotice {

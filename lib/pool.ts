@@ -17,9 +17,9 @@ import { connectWith, type Opener, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
 import { Thread } from './spawn.ts';
-import type { WsStream } from './stream.ts';
 import type { ThreadDown } from './types.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
+import type { WsStream } from './wsstream.ts';
 
 export interface PoolOptions {
   /** Worker threads at most, not counting those of `isolated` connections; each starts when it is first needed.

@@ -5,13 +5,15 @@
 // Source: promises O1 to O3; the giver's side is owner.ts.
 
 import { isMainThread, MessageChannel, MessagePort, parentPort, threadId, Worker } from 'node:worker_threads';
+import { whenAborted } from './aborts.ts';
 import { checkWait, type Settle, type WaitOptions, wait } from './await.ts';
 import { Connection } from './connection.ts';
 import { describe, OptionError, OwnerError, TimeoutError } from './errors.ts';
 import { inboxOf, type OfferSource, type Place } from './inbox.ts';
 import { join, knownHosts } from './lifeline.ts';
-import type { WsStream } from './stream.ts';
+import type { AnyStream } from './roster.ts';
 import type { Commit, FromTaker, Offer } from './wire.ts';
+import { WsStream } from './wsstream.ts';
 
 /** What an offer tells before it is accepted. */
 export interface OfferInfo {
@@ -36,8 +38,10 @@ export interface ReceiveOptions extends WaitOptions {
 /** What a taker gets. */
 export interface Received<D = unknown> {
   readonly connection: Connection;
-  /** The stream that was given by name, else the connection's only one. */
+  /** The WebSocket that was given by name, else the connection's only one. */
   readonly feed: WsStream<Connection>;
+  /** The stream that was given by name, request or WebSocket; else the connection's only one. */
+  readonly stream: AnyStream<Connection> | undefined;
   /** The giver's own `data`. */
   readonly data: D;
 }
@@ -123,6 +127,7 @@ class Taker<D> {
   readonly #settle: Settle<Received<D>>;
   readonly #accept: ReceiveOptions['accept'];
   readonly #signal: AbortSignal | undefined;
+  readonly #forget: (() => void) | undefined;
   /** The thread's own inbox keeps no thread alive; a wait must. */
   readonly #alive = new MessageChannel();
   #timer: NodeJS.Timeout | undefined;
@@ -159,7 +164,7 @@ class Taker<D> {
     this.#signal = signal;
     this.#left = timeout;
     this.#alive.port1.on('message', () => {});
-    signal?.addEventListener('abort', this.#onAbort);
+    this.#forget = signal && whenAborted(signal, this.#onAbort);
     this.#run();
   }
 
@@ -192,7 +197,7 @@ class Taker<D> {
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#forget?.();
     this.#alive.port1.close();
     const handshake = this.#handshake;
     this.#handshake = undefined;
@@ -204,11 +209,13 @@ class Taker<D> {
     if (message.lifeline) join(message.state.host, message.lifeline);
     const connection = new Connection(message.port, message.state).takeOver();
     const { feed: id } = message;
-    const [only] = connection.streams.values();
-    // A connection that was never upgraded has no stream; who gives one says so by not giving a feed.
-    const feed = (id === undefined ? only : connection.streams.get(id)) as WsStream<Connection>;
+    const streams = [...connection.streams.values()];
+    const stream = id === undefined && streams.length === 1 ? streams[0] : connection.streams.get(id ?? 0);
+    const sockets = streams.filter((one) => one instanceof WsStream);
+    // A connection without a WebSocket has no feed; who gives one says so by not giving a feed.
+    const feed = (stream instanceof WsStream ? stream : sockets[0]) as WsStream<Connection>;
     // Whatever D is, its giver and its taker have agreed on it.
-    this.#settle(undefined, { connection, feed, data: message.data as D });
+    this.#settle(undefined, { connection, feed, stream, data: message.data as D });
   }
 
   #refuse(handshake: MessagePort, message: string): void {

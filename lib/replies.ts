@@ -2,10 +2,12 @@
 // Held by stream.ts; read by `connection.await()` before any message.
 // Invariant: a reply is given once, in order. Source: gun:await/3.
 
+import type { HttpNotice } from './httpwire.ts';
+import { headersOf } from './protocol/headers.ts';
 import type { Headers, Message, StreamNotice, WsNotice } from './types.ts';
 import type { Closed, Notice } from './wire.ts';
 
-type Reply = Notice & { type: 'upgrade' | 'response' | 'data' };
+type Reply = (Notice & { type: 'upgrade' }) | (HttpNotice & { type: 'response' | 'data' });
 
 /** @internal */
 export class Replies {
@@ -56,8 +58,8 @@ function publicShape(notice: Reply): StreamNotice {
       return { type: 'upgrade', protocols: protocol ? [protocol] : ['websocket'], headers, rawHeaders };
     }
     case 'response': {
-      const { fin, status, headers, rawHeaders } = withHeaders(notice);
-      return { type: 'response', fin, status, headers, rawHeaders };
+      const { fin, status, rawHeaders } = notice;
+      return { type: 'response', fin, status, headers: headersOf(rawHeaders), rawHeaders };
     }
     case 'data':
       return { type: 'data', fin: notice.fin, data: notice.data };

@@ -19,6 +19,7 @@ import {
   tokens,
 } from './checks.ts';
 import { describe, OptionError } from './errors.ts';
+import { checkHttp, HTTP_OPTIONS } from './httpsettings.ts';
 import type { OpenOptions, WsOptions } from './options.ts';
 import { checkPath, checkTarget, type Endpoint, type Place } from './target.ts';
 import { checkTls } from './tls.ts';
@@ -41,8 +42,8 @@ export const WS_OPTIONS: readonly string[] = [
 /** The names in OpenOptions. What else a caller reads itself (`pool`) is its business. @internal */
 export const OPEN_OPTIONS: readonly string[] = [
   ...WS_OPTIONS,
+  ...HTTP_OPTIONS,
   'tls',
-  'protocols',
   'socketPath',
   'localAddress',
   'family',
@@ -85,13 +86,13 @@ export function checkOpen(
   const given = own(options, new Set([...OPEN_OPTIONS, ...extra]), '');
   const time = (name: string, standard: number) => integer(given, name, standard, [1, LONGEST]);
   const retryFun = given['retryFun'];
-  checkProtocols(given['protocols']);
   const socketPath = checkSocketPath(given['socketPath']);
+  const ws = checkWsGiven(given, standardWs(place, connect));
   const settings: Settings = {
     transport: socketPath === undefined ? (place.secure ? 'tls' : 'tcp') : 'unix',
     host: place.host,
     port: place.port,
-    origin: `${place.secure ? 'wss' : 'ws'}://${place.authority}`,
+    origin: `${place.webSocket ? 'ws' : 'http'}${place.secure ? 's' : ''}://${place.authority}`,
     authority: place.authority,
     socketPath,
     localAddress: checkAddress(given['localAddress']),
@@ -110,7 +111,8 @@ export function checkOpen(
       given['retryTimeout'] === undefined ? undefined : integer(given, 'retryTimeout', 0, [0, LONGEST]),
     retryFun: typeof retryFun === 'function' ? 'ask' : moduleReference(retryFun, 'retryFun'),
     onOwnerDown: oneOf<'shutdown' | 'rehome'>(given, 'onOwnerDown', ['shutdown', 'rehome']),
-    ws: checkWsGiven(given, standardWs(place, connect)),
+    ws,
+    http: checkHttp(given, { secure: place.secure, webSocket: place.webSocket || connect }, ws),
   };
   return {
     settings,
@@ -196,12 +198,6 @@ function checkCompress(value: unknown): CompressSettings | undefined {
     // -1 is zlib's own choice, Z_DEFAULT_COMPRESSION.
     level: given['compress.level'] === undefined ? -1 : integer(given, 'compress.level', 6, [0, 9]),
   };
-}
-
-function checkProtocols(value: unknown): void {
-  if (value === undefined) return;
-  if (Array.isArray(value) && value.length === 1 && value[0] === 'http') return;
-  throw new OptionError(`protocols must be ["http"], got ${describe(value)}`);
 }
 
 function checkSignal(value: unknown): AbortSignal | undefined {

@@ -1,7 +1,9 @@
 // streamhost — what a stream asks of its connection, and the events it emits.
 // Implemented by connection.ts, used by stream.ts. Invariant: a stream reaches its port in no other way.
 
+import type { MessagePort } from 'node:worker_threads';
 import type { GunportError } from './errors.ts';
+import type { HttpCast } from './httpwire.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import type { CloseResult, Message } from './types.ts';
 import type { Cast } from './wire.ts';
@@ -15,11 +17,17 @@ export interface StreamHost {
   /** The same for what is there to be read: a dead connection's messages are. */
   readable(): void;
   post(cast: Cast, transfer?: readonly ArrayBuffer[]): void;
-  parcelRead(slab?: Uint8Array): void;
+  /** The same, together with what else arises in this turn. */
+  cast(cast: HttpCast, transfer: readonly (ArrayBuffer | MessagePort)[]): void;
+  parcelRead(stream: number, slab?: Uint8Array): void;
+  /** Parcels of a stream read to their end, cumulative. */
+  acked(stream: number): number;
   /** Somebody reads, or nobody does any more. */
   reading(): void;
   /** For close(): takes a transfer that is under way back, or rejects because the taker was faster. */
   reclaim(error: GunportError): Promise<void> | undefined;
+  /** Settles once no hand-over is under way; undefined when none is. */
+  settled(): Promise<void> | undefined;
   give(stream: number, target: TransferTarget, options: TransferOptions): Promise<void>;
 }
 

@@ -6,22 +6,22 @@ import { type WaitOptions, wait } from './await.ts';
 import { closedError } from './ending.ts';
 import { OwnerError } from './errors.ts';
 import type { Queue } from './queue.ts';
-import { messageNotice, type Replies } from './replies.ts';
+import { closeNotice, messageNotice, type Replies } from './replies.ts';
 import type { StreamNotice } from './types.ts';
-import type { StreamMark } from './wire.ts';
+import type { Closed, StreamMark } from './wire.ts';
 
 /** What a notice is taken from. */
 export interface Takable {
   readonly replies: Replies;
   readonly queue: Queue<StreamMark>;
-  /** Its close, once it was closed by a Close frame. */
-  closedBy(): StreamNotice | undefined;
+  /** How it closed, once it has. */
+  closed(): Closed | undefined;
 }
 
 export function takeNotice(
   what: string,
   options: WaitOptions,
-  { replies, queue, closedBy }: Takable,
+  { replies, queue, closed }: Takable,
 ): Promise<StreamNotice> {
   return wait<StreamNotice>(what, options, (settle) => {
     let answered = false;
@@ -31,10 +31,10 @@ export function takeNotice(
     });
     if (answered) return undefined;
     const leave = queue.takeOne((message, error) => {
-      const end = closedBy();
+      const end = closed();
       if (message !== undefined) settle(undefined, messageNotice(message));
       // A close is a notice here, whatever its code; a loop would throw for some.
-      else if (end && !(error instanceof OwnerError)) settle(undefined, end);
+      else if (end && !end.error && !(error instanceof OwnerError)) settle(undefined, closeNotice(end));
       else settle(error ?? closedError());
     });
     return () => {

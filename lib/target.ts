@@ -5,7 +5,7 @@
 // Source: WHATWG URL; RFC 6455 §3 (ws URIs), RFC 7617 (Basic); Gun open/3 (TLS when the port is 443).
 
 import { isIP, isIPv6 } from 'node:net';
-import { type Given, integer, oneOf, own } from './checks.ts';
+import { type Given, integer, oneOf, own, parseUrl } from './checks.ts';
 import { describe, OptionError } from './errors.ts';
 
 /** Where to connect to, without a URL. `transport` is by default `'tls'` on port 443 and `'tcp'` on others. Source: Gun open/3. */
@@ -18,6 +18,8 @@ export interface Endpoint {
 /** What a target comes down to. @internal */
 export interface Place {
   readonly secure: boolean;
+  /** A ws: or wss: URL: for WebSockets and nothing else. */
+  readonly webSocket: boolean;
   /** Without brackets. */
   readonly host: string;
   readonly port: number;
@@ -58,8 +60,8 @@ export function checkPath(path: unknown): string {
 }
 
 function fromUrl(text: string): Place {
-  if (!URL.canParse(text)) throw new OptionError(`target must be an absolute URL, got ${redacted(text)}`);
-  const url = new URL(text);
+  const url = parseUrl(text);
+  if (!url) throw new OptionError(`target must be an absolute URL, got ${redacted(text)}`);
   const { protocol } = url;
   if (!['ws:', 'wss:', 'http:', 'https:'].includes(protocol)) {
     throw new OptionError(`target must be a ws:, wss:, http: or https: URL, got ${describe(protocol)}`);
@@ -69,6 +71,7 @@ function fromUrl(text: string): Place {
   const secure = protocol === 'wss:' || protocol === 'https:';
   return {
     secure,
+    webSocket: protocol === 'ws:' || protocol === 'wss:',
     host: unbracketed(url.hostname),
     port: url.port === '' ? (secure ? 443 : 80) : portOf(Number(url.port)),
     authority: url.host,
@@ -88,13 +91,14 @@ function fromEndpoint(given: Given): Place {
   // A zone id (fe80::1%eth0) is for this machine only: it has no place in a URL or in the Host header.
   const bare = isIPv6(name) ? `[${name.replace(/%.*$/, '')}]` : name;
   // The separators of a URL would end the name and start something else.
-  if (bare === '' || /[/\\?#@\s]/.test(bare) || !URL.canParse(`http://${bare}:1/`)) {
+  const url = parseUrl(`http://${bare}:1/`);
+  if (bare === '' || /[/\\?#@\s]/.test(bare) || !url) {
     throw new OptionError(`target.host must be a host name or an IP address, got ${describe(host)}`);
   }
-  const url = new URL(`http://${bare}:1/`);
   const authority = port === (secure ? 443 : 80) ? url.hostname : `${url.hostname}:${port}`;
   const shown = unbracketed(url.hostname);
-  return { secure, host: isIP(name) ? name : shown, port, authority, path: '/', authorization: undefined };
+  const rest = { port, authority, path: '/', authorization: undefined };
+  return { secure, webSocket: false, host: isIP(name) ? name : shown, ...rest };
 }
 
 function portOf(port: number): number {

@@ -11,8 +11,11 @@ export type Message = string | Uint8Array;
 /** Headers of a peer: lower-case keys in a null-prototype object; a field that came twice is an array. */
 export type Headers = Record<string, string | string[]>;
 
-/** The protocol a connection speaks once it is up. */
-export type Protocol = 'http' | 'ws';
+/** The protocol a connection speaks once it is up; `ws` when a WebSocket has taken the whole of it. */
+export type Protocol = 'http' | 'http2' | 'ws';
+
+/** Versions of HTTP/1. */
+export type HttpVersion = '1.1' | '1.0';
 
 /** Why a connection process ended.
  *  `normal` it had nothing left to do; `shutdown` it was told to; `owner-gone` its owner's thread ended;
@@ -107,8 +110,76 @@ export type WsNotice =
   | { readonly type: 'ws'; readonly frame: 'binary'; readonly data: Uint8Array }
   | { readonly type: 'ws'; readonly frame: 'close'; readonly code: number; readonly reason: string };
 
+/** An interim answer, 1xx; more follows. Source: Gun `gun_inform`. */
+export interface InformNotice {
+  readonly type: 'inform';
+  readonly status: number;
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+/** What stands behind the body of an answer, and its end. Source: Gun `gun_trailers`. */
+export interface TrailersNotice {
+  readonly type: 'trailers';
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+/** The server will send the answer to a request that nobody made: `stream` is where it comes. HTTP/2, with
+ *  `push: true`. Source: Gun `gun_push`; RFC 9113 §8.4. */
+export interface PushNotice<S = unknown> {
+  readonly type: 'push';
+  readonly stream: S;
+  readonly method: string;
+  readonly uri: string;
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
 /** What `connection.await(stream)` resolves with: one notice. */
-export type StreamNotice = UpgradeNotice | ResponseNotice | DataNotice | WsNotice;
+export type StreamNotice =
+  | UpgradeNotice
+  | InformNotice
+  | ResponseNotice
+  | DataNotice
+  | TrailersNotice
+  | PushNotice
+  | WsNotice;
+
+/** What `connection.awaitBody(stream)` resolves with. */
+export interface Body {
+  readonly body: Uint8Array;
+  readonly trailers: Headers | undefined;
+}
+
+/** HTTP/2 settings of the peer. Source: RFC 9113 §6.5.2; RFC 8441 §3 for the last. */
+export interface PeerSettings {
+  readonly headerTableSize: number;
+  readonly maxConcurrentStreams: number;
+  readonly initialWindowSize: number;
+  readonly maxFrameSize: number;
+  readonly maxHeaderListSize: number;
+  readonly enableConnectProtocol: boolean;
+}
+
+/** The peer's settings have come, or changed. Source: Gun `gun_notify settings_changed`. */
+export interface SettingsNotice {
+  readonly type: 'notify';
+  readonly name: 'settings';
+  readonly settings: PeerSettings;
+}
+
+/** What a process knows of a stream. `queued` it waits to be sent; `running`; `stopping` it was cancelled, and its
+ *  answer is still being read past. Source: Gun `stream_info/2`. */
+export interface StreamInfo {
+  readonly id: number;
+  readonly kind: 'http' | 'ws';
+  readonly state: 'queued' | 'running' | 'stopping';
+  readonly method: string;
+  readonly path: string;
+  /** Its answer goes to a `replyTo` port. */
+  readonly replyTo: boolean;
+}
 
 /** How a WebSocket ended. `code` is 1005 when the peer gave none, 1006 when there was no closing handshake. */
 export interface CloseResult {

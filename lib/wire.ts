@@ -6,13 +6,16 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorRecord } from './errors.ts';
+import type { HttpCast, HttpNotice, HttpRecord, HttpSettings } from './httpwire.ts';
 import type { ModuleReference } from './options.ts';
 import type {
   ConnectionCounters,
   ConnectionStatus,
   DownKind,
   Headers,
+  PeerSettings,
   Protocol,
+  StreamInfo,
   StreamNotice,
   StreamState,
 } from './types.ts';
@@ -75,15 +78,24 @@ export interface Settings {
   readonly onOwnerDown: 'shutdown' | 'rehome';
   /** For wsUpgrade() calls that give no options of their own. */
   readonly ws: WsSettings;
+  readonly http: HttpSettings;
 }
 
 // ── owner → process ─────────────────────────────────────────────────────────────────────────────────────────
 
 export type Cast =
+  | HttpCast
+  // several that arose in one turn, in order
+  | { readonly type: 'casts'; readonly casts: readonly HttpCast[] }
   // frames with room for the mask, laid end to end; the process masks and writes them
   | { readonly type: 'send'; readonly stream: number; readonly image: Uint8Array; readonly messages: number }
-  // cumulative: how many parcels were read to their end; slabs that were borrowed come home with it
-  | { readonly type: 'ack'; readonly seq: number; readonly slabs?: readonly Uint8Array[] }
+  // cumulative: how many parcels of each stream were read to their end; slabs that were borrowed come home with it
+  | {
+      readonly type: 'ack';
+      /** Stream, count, stream, count … */
+      readonly read: readonly number[];
+      readonly slabs?: readonly Uint8Array[];
+    }
   | { readonly type: 'flow'; readonly stream: number; readonly add: number }
   | { readonly type: 'upgrade'; readonly stream: number; readonly ws: WsSettings }
   | {
@@ -94,6 +106,8 @@ export type Cast =
     }
   | { readonly type: 'closeStream'; readonly stream: number; readonly code: number; readonly reason: string }
   | { readonly type: 'cancel'; readonly stream: number }
+  // of the connection: HTTP/2's
+  | { readonly type: 'pingConnection'; readonly id: number }
   // polite, bounded by closingTimeout
   | { readonly type: 'shutdown' }
   // now
@@ -115,7 +129,7 @@ export type RetryAnswer =
 export interface Parcel {
   readonly type: 'parcel';
   readonly stream: number;
-  /** From 1, without gaps, over all streams of the connection: for whoever wants to check. */
+  /** From 1, without gaps, over all attempts of the stream. */
   readonly seq: number;
   readonly slab: Uint8Array;
   /** Two words a message: offset in the slab; length, with TEXT_BIT set for text. */
@@ -147,24 +161,30 @@ export type Notice =
       readonly error: ErrorRecord;
       readonly killed: readonly number[];
     }
+  // the same for a WebSocket that comes back, in its place between two messages
+  | {
+      readonly type: 'gap';
+      readonly stream: number;
+      readonly attempt: number;
+      readonly error: ErrorRecord;
+    }
   // an attempt that never came up; another follows in `delay` ms
   | { readonly type: 'failed'; readonly error: ErrorRecord; readonly delay: number }
-  | ({ readonly type: 'upgrade'; readonly stream: number } & Upgraded)
-  | {
-      readonly type: 'response';
-      readonly stream: number;
-      readonly fin: boolean;
-      readonly status: number;
-      readonly headers: Headers;
-      readonly rawHeaders: readonly string[];
-    }
-  | { readonly type: 'data'; readonly stream: number; readonly fin: boolean; readonly data: Uint8Array }
+  // ahead of the next, which waits behind messages of an earlier attempt
+  | ({ readonly type: 'reopened'; readonly stream: number } & Upgraded)
+  // `whole`: it has the connection to itself
+  | ({ readonly type: 'upgrade'; readonly stream: number; readonly whole: boolean } & Upgraded)
+  // about requests, in order
+  | { readonly type: 'bundle'; readonly notices: readonly HttpNotice[] }
+  // HTTP/2: the peer's settings
+  | { readonly type: 'notify'; readonly settings: PeerSettings }
   // ahead of the next, which waits behind messages that wait for credit: nobody may be reading
   | ({ readonly type: 'over'; readonly stream: number } & Closed)
   // the one end of a WebSocket
   | ({ readonly type: 'closed'; readonly stream: number } & Closed)
   // the one end of a stream that never became one, or failed
   | { readonly type: 'error'; readonly stream: number; readonly error: ErrorRecord }
+  // `stream` 0: of the connection
   | { readonly type: 'pong'; readonly stream: number; readonly id: number; readonly rtt: number }
   // cumulative bytes of wire image that have left the process; with an error: what had not left was dropped
   | {
@@ -174,6 +194,9 @@ export type Notice =
       readonly error?: ErrorRecord | undefined;
     }
   | { readonly type: 'info'; readonly id: number; readonly info: ProcessInfo }
+  | { readonly type: 'streamInfo'; readonly id: number; readonly info: StreamInfo | undefined }
+  // a ping, or an info, that cannot be answered
+  | { readonly type: 'failedCall'; readonly id: number; readonly error: ErrorRecord }
   | {
       readonly type: 'askRetry';
       readonly id: number;
@@ -314,17 +337,20 @@ export interface ConnectionState {
   readonly attempt: number;
   readonly nextStream: number;
   readonly lastError: ErrorRecord | undefined;
-  /** Parcels read to their end, cumulative. */
-  readonly acked: number;
   readonly transfers: number;
   readonly streams: readonly StreamRecord[];
 }
 
-export interface StreamRecord {
+export type StreamRecord = WsRecord | HttpRecord;
+
+export interface WsRecord {
+  readonly kind: 'ws';
   readonly stream: number;
   readonly ws: WsSettings;
   readonly state: StreamState;
   readonly upgraded: Upgraded | undefined;
+  /** Parcels read to their end, cumulative. */
+  readonly acked: number;
   readonly closed: Closed | undefined;
   readonly error: ErrorRecord | undefined;
   /** It has ended, and the messages before that are still on their way. */
@@ -339,4 +365,4 @@ export interface StreamRecord {
 }
 
 /** What stands between two messages, or after the last. */
-export type StreamMark = Extract<Notice, { type: 'down' | 'upgrade' | 'closed' | 'error' }>;
+export type StreamMark = Extract<Notice, { type: 'gap' | 'upgrade' | 'closed' | 'error' }>;

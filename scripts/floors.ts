@@ -14,28 +14,48 @@ const HOUSE = `
   4 owner    lib/pool.ts lib/receive.ts
   4 owner    lib/open.ts
   4 owner    lib/connection.ts
+  4 owner    lib/verbs.ts
   4 owner    lib/owned.ts
-  4 owner    lib/stream.ts
-  3 owner    lib/streamhost.ts lib/hold.ts
+  4 owner    lib/roster.ts
+  4 owner    lib/fetch.ts lib/reply.ts
+  4 owner    lib/stream.ts lib/wsstream.ts
+  3 owner    lib/speaking.ts
+  3 owner    lib/streamhost.ts lib/hold.ts lib/answer.ts
   3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
-  3 owner    lib/ending.ts
+  3 owner    lib/ending.ts lib/chunks.ts lib/uploading.ts
   3 owner    lib/await.ts
   2 owner    lib/settings.ts lib/queue.ts lib/host.ts
+  2 owner    lib/httpsettings.ts
   2 owner    lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/batch.ts lib/layout.ts lib/inbox.ts
-  2 owner    lib/target.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts
+  2 owner    lib/target.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts lib/notices.ts lib/answers.ts lib/aborts.ts lib/nursery.ts
 
   4 process  workers/host.ts
   4 process  workers/process.ts
-  3 process  workers/websocket.ts workers/http1.ts
-  2 process  workers/intake.ts workers/keepalive.ts workers/transport.ts workers/front.ts workers/asking.ts workers/streams.ts
-  2 process  workers/outbox.ts workers/lookup.ts workers/reading.ts
-  2 process  workers/slabs.ts workers/deflate.ts workers/modules.ts workers/driver.ts workers/entry.ts
+  4 process  workers/link.ts
+  3 process  workers/retrying.ts workers/takeover.ts workers/upgrade.ts
+  3 process  workers/http1/driver.ts workers/http2/driver.ts
+  3 process  workers/http1/answers.ts workers/http2/streams.ts
+  3 process  workers/http1/turns.ts
+  3 process  workers/http1/sending.ts workers/http1/upgrade.ts
+  3 process  workers/http2/upgrade.ts workers/http2/exchange.ts workers/http2/push.ts workers/http2/session.ts
+  3 process  workers/http2/stream.ts
+  3 process  workers/driver.ts workers/websocket.ts
+  3 process  workers/requests.ts
+  2 process  workers/streams.ts
+  2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/transport.ts workers/front.ts
+  2 process  workers/entry.ts workers/asking.ts
+  2 process  workers/http1/memory.ts workers/http1/parser.ts
+  2 process  workers/http2/memory.ts workers/http2/bodies.ts workers/http2/head.ts workers/http2/pings.ts
+  2 process  workers/outbox.ts workers/lookup.ts workers/reading.ts workers/deadlines.ts workers/upload.ts
+  2 process  workers/http1/llhttp.ts workers/http2/socket.ts
+  2 process  workers/socket.ts workers/slabs.ts workers/bundle.ts workers/deflate.ts workers/modules.ts
 
-  1 shared   lib/protocol/websocket.ts lib/protocol/body.ts
-  1 shared   lib/protocol/handshake.ts
-  1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts
+  1 shared   lib/protocol/websocket.ts lib/protocol/body.ts lib/protocol/http1.ts
+  1 shared   lib/protocol/handshake.ts lib/protocol/http2frames.ts
+  1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts lib/protocol/http2budgets.ts lib/protocol/http2out.ts
   1 shared   lib/wire.ts
-  0 shared   lib/checks.ts
+  1 shared   lib/httpwire.ts lib/protocol/headers.ts
+  0 shared   lib/checks.ts lib/byid.ts
   0 shared   lib/options.ts
   0 shared   lib/types.ts
   0 shared   lib/errors.ts
@@ -43,13 +63,15 @@ const HOUSE = `
 
 /** The roof: these folders import the public face; those inside it may open any room. */
 const ROOF = ['bench', 'scripts', 'test'];
-const INSIDERS = ['test/', 'bench/functions.ts'];
+const INSIDERS = ['test/', 'bench/functions.ts', 'bench/http-functions.ts'];
 const FACE = 'lib/index.ts';
 
 /** The rooms that may post to another thread. */
 const WIRE_ROOMS = new Set([
-  ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner'].map((room) => `lib/${room}.ts`),
-  ...['outbox', 'process', 'host'].map((room) => `workers/${room}.ts`),
+  ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner', 'reply'].map(
+    (room) => `lib/${room}.ts`,
+  ),
+  ...['outbox', 'process', 'host', 'requests'].map((room) => `workers/${room}.ts`),
 ]);
 
 /** What a pure room (floor 1) may import as a value from outside the house, and what it may not name. */

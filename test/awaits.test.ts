@@ -5,7 +5,7 @@ import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import type { Connection } from '../lib/connection.ts';
 import { Pool } from '../lib/pool.ts';
-import type { WsStream } from '../lib/stream.ts';
+import type { WsStream } from '../lib/wsstream.ts';
 import { block, FAULTY, faulty } from './support/faults.ts';
 import { returnsTo, snapshot } from './support/leaks.ts';
 import { answers, type Conversation, type Peer, peer, refusing, silent, wsPeer } from './support/peers.ts';

@@ -25,7 +25,13 @@ import {
 } from '../lib/index.ts';
 
 const TYPES: readonly string[] = [
+  'Answer',
+  'AnyStream',
   'AwaitOptions',
+  'BodilessOptions',
+  'Body',
+  'BodyOptions',
+  'BodyPart',
   'CloseResult',
   'Code',
   'CompressOptions',
@@ -38,7 +44,14 @@ const TYPES: readonly string[] = [
   'DownKind',
   'DownReason',
   'Endpoint',
+  'FetchBody',
+  'FetchInit',
+  'Fin',
+  'HeaderFields',
   'Headers',
+  'HttpOptions',
+  'HttpVersion',
+  'InformNotice',
   'LostNotice',
   'Message',
   'ModuleReference',
@@ -47,26 +60,35 @@ const TYPES: readonly string[] = [
   'OfferInfo',
   'OpenOptions',
   'OpenTarget',
+  'PeerSettings',
   'Phase',
   'PoolOptions',
   'PooledOptions',
   'Protocol',
+  'PushNotice',
   'ReceiveOptions',
   'Received',
+  'RequestOptions',
   'ResponseNotice',
+  'ResponseOptions',
   'RetryDecision',
   'RetryInfo',
   'Sendable',
+  'SettingsNotice',
   'StreamEvents',
+  'StreamInfo',
   'StreamNotice',
   'StreamState',
   'ThreadDown',
   'ThreadInfo',
+  'TimeoutOptions',
   'TlsOptions',
+  'TrailersNotice',
   'TransferOptions',
   'TransferTarget',
   'UpNotice',
   'UpgradeNotice',
+  'Verbs',
   'WaitOptions',
   'WsNotice',
   'WsOptions',
@@ -83,12 +105,15 @@ describe('the public face', () => {
       'OptionError',
       'OwnerError',
       'Pool',
+      'Reply',
+      'Stream',
       'StreamError',
       'TimeoutError',
       'WsStream',
       'connect',
       'open',
       'receiveOwnership',
+      'receiveReply',
     ]);
     expect(receiveOwnership.all).to.be.a('function');
   });
@@ -97,7 +122,10 @@ describe('the public face', () => {
     const read = (name: string) => readFile(new URL(`../lib/${name}.d.ts`, import.meta.url), 'utf8');
     const named = (await read('index')).matchAll(/export (type )?\{([^}]*)\}/g);
     const list = [...named].flatMap(([, type, names = '']) =>
-      names.split(',').map((name) => (type ? `type ${name.trim()}` : name.trim())),
+      names
+        .split(',')
+        .filter((name) => name.trim() !== '')
+        .map((name) => (type ? `type ${name.trim()}` : name.trim())),
     );
     const shapes = [...(await read('types')).matchAll(/^export (?:type|interface) (\w+)/gm)];
     const types = list.filter((name) => name.startsWith('type ')).map((name) => name.slice(5));
@@ -113,11 +141,47 @@ describe('the public face', () => {
   });
 
   it('keeps Gun’s verbs in camelCase', () => {
-    const connection = ['awaitUp', 'await', 'wsUpgrade', 'wsSend', 'cancel', 'updateFlow', 'info'];
+    const connection = [
+      'awaitUp',
+      'await',
+      'awaitBody',
+      'wsUpgrade',
+      'wsSend',
+      'cancel',
+      'updateFlow',
+      'info',
+    ];
+    const requests = [
+      'get',
+      'head',
+      'options',
+      'delete',
+      'post',
+      'put',
+      'patch',
+      'request',
+      'headers',
+      'data',
+    ];
+    const calls = ['flush', 'streamInfo', 'ping', 'fetch'];
     const ends = ['monitor', 'demonitor', 'transferOwnership', 'close', 'shutdown', 'ref', 'unref'];
-    for (const name of [...connection, ...ends]) expect(face.Connection.prototype).to.respondTo(name);
+    for (const name of [...connection, ...requests, ...calls, ...ends])
+      expect(face.Connection.prototype).to.respondTo(name);
     for (const name of ['send', 'drained', 'ping', 'close', 'batches', 'transferOwnership', 'cancel']) {
       expect(face.WsStream.prototype).to.respondTo(name);
+    }
+    for (const name of [
+      'response',
+      'body',
+      'text',
+      'json',
+      'bytes',
+      'data',
+      'drained',
+      'cancel',
+      'updateFlow',
+    ]) {
+      expect(face.Stream.prototype).to.respondTo(name);
     }
     for (const name of ['connect', 'open', 'info', 'close', 'terminate', 'ref', 'unref']) {
       expect(Pool.prototype).to.respondTo(name);

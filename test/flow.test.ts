@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { Connection } from '../lib/connection.ts';
 import { Pool } from '../lib/pool.ts';
 import { receiveOwnership } from '../lib/receive.ts';
-import type { WsStream } from '../lib/stream.ts';
+import type { WsStream } from '../lib/wsstream.ts';
 import { certificates } from './support/certificates.ts';
 import { GUNPORT } from './support/child.ts';
 import { ENDLESS, type Flood, flood, MESSAGE_BYTES } from './support/flood.ts';
@@ -107,7 +107,7 @@ describe('a slow owner', function () {
       server.tell({ type: 'reset' });
       await gone;
       // A paused socket is not read: only a write finds out that the peer is gone.
-      do feed.send('?');
+      do if (feed.state === 'open') feed.send('?');
       while (!(await Promise.race([up, feed.connection.info().then(() => false)])));
     }
     // A read and a slab more for each attempt, until the new socket is paused as the old one was.

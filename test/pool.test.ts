@@ -160,7 +160,7 @@ describe('a pool', () => {
     await owner.terminate();
     const [connection] = await orphan;
     expect(connection.id).to.equal(feed.connection.id);
-    const [stream] = connection.streams.values();
+    const [stream] = connection.streams.values() as Iterable<typeof feed>;
     stream!.send('at home');
     expect(await connection.await(stream!)).to.include({ data: 'at home' });
   });

@@ -30,7 +30,7 @@ describe('settings', () => {
           '/a?b=c',
           'wss://feed.example',
         ],
-        ['http://feed.example:80', 'tcp', 'feed.example', 80, 'feed.example', '/', 'ws://feed.example'],
+        ['http://feed.example:80', 'tcp', 'feed.example', 80, 'feed.example', '/', 'http://feed.example'],
         [
           'https://Feed.Example:8443/',
           'tls',
@@ -38,7 +38,7 @@ describe('settings', () => {
           8443,
           'feed.example:8443',
           '/',
-          'wss://feed.example:8443',
+          'https://feed.example:8443',
         ],
         ['ws://[::1]:9/x', 'tcp', '::1', 9, '[::1]:9', '/x', 'ws://[::1]:9'],
         ['wss://[2001:DB8::1]', 'tls', '2001:db8::1', 443, '[2001:db8::1]', '/', 'wss://[2001:db8::1]'],
@@ -61,6 +61,10 @@ describe('settings', () => {
       }
     });
 
+    it('takes names that are no ASCII however often it is asked: Node 20 has a URL.canParse() that does not', () => {
+      for (let i = 0; i < 20_000; i++) settingsOf('ws://bücher.example/ü');
+    });
+
     it('takes host and port, with TLS on 443 unless told otherwise (Gun open/3)', () => {
       expect(settingsOf({ host: 'a.example', port: 443 })).to.include({
         transport: 'tls',
@@ -80,7 +84,7 @@ describe('settings', () => {
       expect(settingsOf({ host: '::1', port: 8080 })).to.include({
         host: '::1',
         authority: '[::1]:8080',
-        origin: 'ws://[::1]:8080',
+        origin: 'http://[::1]:8080',
       });
       expect(settingsOf({ host: 'fe80::1%lo', port: 80 })).to.include({
         host: 'fe80::1%lo',
@@ -160,7 +164,7 @@ describe('settings', () => {
 
   describe('options', () => {
     it('has the defaults of options.ts', () => {
-      const { ws, ...rest } = settingsOf('ws://a.example');
+      const { ws, http, ...rest } = settingsOf('ws://a.example');
       expect(rest).to.deep.equal({
         transport: 'tcp',
         host: 'a.example',
@@ -199,6 +203,38 @@ describe('settings', () => {
         closingTimeout: 15_000,
         spans: true,
       });
+      expect(http).to.deep.equal({
+        protocols: ['http'],
+        headers: [],
+        version: '1.1',
+        pipelining: Infinity,
+        maxTrailerSize: 10_000,
+        transformHeaderName: undefined,
+        push: false,
+        maxConcurrentPushes: 100,
+        streamWindow: 1_048_576,
+        connectionWindow: 16_777_216,
+        settingsTimeout: 5_000,
+        keepalive: undefined,
+        keepaliveTolerance: 0,
+        flow: undefined,
+        timeouts: {
+          requestTimeout: 0,
+          headersTimeout: 300_000,
+          idleTimeout: 300_000,
+          continueTimeout: 1_000,
+        },
+      });
+    });
+
+    it('speaks HTTP/2 by ALPN where it is not for WebSockets only', () => {
+      const protocolsOf = (target: Parameters<typeof checkOpen>[0], connect = false) =>
+        checkOpen(target, undefined, connect).settings.http.protocols;
+      expect(protocolsOf('https://a.example')).to.deep.equal(['http2', 'http']);
+      expect(protocolsOf({ host: 'a.example', port: 443 })).to.deep.equal(['http2', 'http']);
+      for (const target of ['ws://a.example', 'wss://a.example', 'http://a.example'])
+        expect(protocolsOf(target), target).to.deep.equal(['http']);
+      expect(protocolsOf('https://a.example', true)).to.deep.equal(['http']);
     });
 
     it('survives structured clone unchanged', () => {
@@ -282,8 +318,11 @@ describe('settings', () => {
       expect(message('ws://a.example', { localAddress: 'here' })).to.equal(
         'localAddress must be an IP address, got "here"',
       );
-      expect(message('ws://a.example', { protocols: ['http2'] })).to.equal(
-        'protocols must be ["http"], got ["http2"]',
+      expect(message('wss://a.example', { protocols: ['http3'] })).to.equal(
+        'protocols must be some of ["http2","http"], each once, got ["http3"]',
+      );
+      expect(message('ws://a.example', { protocols: ['http2', 'http'] })).to.equal(
+        'protocols must be one where there is no TLS, got ["http2","http"]',
       );
       expect(message('ws://a.example', { signal: {} })).to.equal(
         'signal must be an AbortSignal, got an object of class Object',

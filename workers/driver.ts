@@ -1,57 +1,76 @@
-// driver — the contracts between a connection process and what it drives: its socket and its protocol.
-// Implemented by transport.ts (Transport), http1.ts and websocket.ts (Driver); called by process.ts.
+// driver — the contract between a connection process and the protocol on its socket.
+// Implemented by upgrade.ts, takeover.ts, http1/driver.ts and http2/driver.ts; called by process.ts, which is their DriverHost.
 // Invariant: a driver decides nothing about connections; it tells the process, which does.
 // Source: undici's context object, with Gun's verbs; the door of Python's websockets.
 
-import type { GunportError } from '../lib/errors.ts';
-import type { ProcessInfo } from '../lib/wire.ts';
+import type { ConnectionError, GunportError } from '../lib/errors.ts';
+import type { RequestSettings } from '../lib/httpwire.ts';
+import type { Negotiated } from '../lib/protocol/extensions.ts';
+import type { Headers, Protocol } from '../lib/types.ts';
+import type { Closed, Settings } from '../lib/wire.ts';
+import type { Entry } from './entry.ts';
+import type { Exchange } from './exchange.ts';
+import type { UserFunction } from './modules.ts';
+import type { Outbox } from './outbox.ts';
+import type { Counters, Sink, Transport } from './socket.ts';
+import type { Streams } from './streams.ts';
 
-/** Where a socket's bytes go. Node asks for the next buffer right after each read: only there may it change. */
-export interface Sink {
-  /** Free memory to read into; never empty. */
-  buffer(): Uint8Array;
-  /** `length` bytes now stand at the start of what `buffer()` gave last. */
-  received(length: number): void;
-  /** The peer will send no more (FIN). */
-  ended(): void;
-  /** The socket is gone; once, and nothing after it. `undefined`: closed without an error. */
-  lost(error: GunportError | undefined): void;
-}
-
-/** A connected socket, whatever it is made of. */
-export interface Transport {
-  /** Hands bytes to the socket. `done` is called when they have left this process, or with an error when they were
-   *  dropped with the socket. */
-  write(bytes: Uint8Array, done?: (error?: Error | null) => void): void;
-  /** Bytes that the socket still holds. */
-  readonly pending: number;
-  pause(): void;
-  resume(): void;
-  /** FIN after what was written. */
-  end(): void;
-  /** Now; `lost` is not called any more. */
-  destroy(): void;
-  info(): Pick<ProcessInfo, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort' | 'tls'>;
-}
-
-/** Counted over all attempts of one connection. */
-export class Counters {
-  messagesReceived = 0;
-  bytesReceived = 0;
-  messagesSent = 0;
-  bytesSent = 0;
-  pingsAnswered = 0;
-}
-
-/** A protocol on a connected socket. */
+/** A protocol on a connected socket. It takes what it can serve from the streams that wait. */
 export interface Driver extends Sink {
-  /** Frames laid out by the owner, room for the mask left. */
-  send(image: Uint8Array, messages: number): void;
-  ping(id: number, payload: Uint8Array | undefined): void;
-  /** Starts the closing handshake, or ends at once where there is none. */
-  close(code: number, reason: string): void;
-  /** The owner has room again. */
-  credit(): void;
-  /** Stops all timers; nothing is sent or told after it. */
+  readonly protocol: Protocol;
+  /** Something may wait that can be served now. */
+  serve(): void;
+  /** A ping of the connection: answered by a 'pong' or a 'failedCall'. */
+  ping(id: number): void;
+  /** Says goodbye: what is under way may finish, nothing more is begun, and what waits behind it fails as closing, for
+   *  this `reason` (the kind of the Down to come); `over()` once nothing is left. */
+  shutdown(reason: string): void;
+  /** Stops all timers; nothing is sent or told after it. What it had taken is the process's to end. */
   stop(): void;
+}
+
+/** What a driver asks of its process. */
+export interface DriverHost {
+  readonly settings: Settings;
+  readonly transport: Transport;
+  readonly streams: Streams;
+  readonly outbox: Outbox;
+  readonly counters: Counters;
+  /** For header names of HTTP/1. */
+  readonly transformHeaderName: UserFunction | undefined;
+  /** Runs what may throw, where it is not called by the process: an error ends the connection, not its thread. */
+  guard(run: () => void): void;
+  /** The peer speaks the protocol: only now the connection is up. */
+  up(): void;
+  /** The socket is of no use any more, and nor is the driver. */
+  lost(error: GunportError): void;
+  /** After shutdown(): nothing is left under way. */
+  over(): void;
+  /** Another driver takes the socket, with what has been read of it: an HTTP/1 one that is loaded first. */
+  needHttp1(begin: Http1Begin): void;
+  /** The answer to an upgrade gives the whole socket to a WebSocket. `rest`: the bytes right behind it. */
+  takeOver(entry: Entry, agreed: Agreement, rest: Uint8Array): void;
+  /** A WebSocket has a stream of the connection. */
+  opened(entry: Entry, agreed: Agreement): void;
+  /** It was answered otherwise: told as a response, or for connect() a failed attempt. */
+  refused(entry: Entry, error: ConnectionError): void;
+  /** A WebSocket on a stream of the connection has ended. */
+  finished(entry: Entry, closed: Closed): void;
+  /** A request that nobody made; the ids of those count down from -1. */
+  promised(parent: Exchange, request: RequestSettings): Exchange;
+}
+
+/** What an upgrade was agreed on. */
+export interface Agreement {
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly negotiated: Negotiated | undefined;
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+/** Where an HTTP/1 driver begins: an upgrade that waits for its answer, and the bytes that have come. */
+export interface Http1Begin {
+  readonly upgrading?: { readonly entry: Entry; readonly key: string } | undefined;
+  readonly bytes: Uint8Array;
 }

@@ -3,44 +3,79 @@
 // Source: gun.erl's streams; promises S2 and O8.
 
 import { ConnectionError, endedError, fromRecord, GunportError, StreamError } from '../lib/errors.ts';
+import type { HttpNotice } from '../lib/httpwire.ts';
 import type { StreamState } from '../lib/types.ts';
-import type { Closed, DownRecord, Notice, StreamRecord, Upgraded, WsSettings } from '../lib/wire.ts';
+import type { Closed, DownRecord, Upgraded, WsRecord, WsSettings } from '../lib/wire.ts';
+import type { Outbox } from './outbox.ts';
 
 export interface Entry {
+  readonly kind: 'ws';
   readonly stream: number;
   readonly ws: WsSettings;
   state: StreamState;
   upgraded: Upgraded | undefined;
   /** Bytes of wire image that have come from the owner. */
   received: number;
+  /** The road of its messages to its owner. */
+  readonly outbox: Outbox;
+  /** What serves it: the driver that asks for its upgrade, then the WebSocket itself. Undefined while it waits. */
+  socket: Socket | undefined;
 }
 
-export function newEntry(stream: number, ws: WsSettings): Entry {
-  return { stream, ws, state: 'connecting', upgraded: undefined, received: 0 };
+/** A WebSocket, or what will become one. */
+export interface Socket {
+  /** Frames laid out by the owner, room for the mask left. */
+  send(image: Uint8Array, messages: number): void;
+  ping(id: number, payload: Uint8Array | undefined): void;
+  /** Starts the closing handshake; false where there is nobody yet to say goodbye to. */
+  close(code: number, reason: string): boolean;
+  /** Nobody wants more of it: its socket, or its part of one, is dropped without a goodbye. */
+  cancel(): void;
+  /** The owner has room again. */
+  credit(): void;
+  /** Too much is held for it: it is read no more, or again. */
+  hold(held: boolean): void;
 }
 
 /** For an owner that takes an orphan: what the dead one had been posted is lost, and counts as read. */
-export function recordOf({ stream, ws, state, upgraded, received }: Entry): StreamRecord {
+export function recordOf({ stream, ws, state, upgraded, received, outbox }: Entry): WsRecord {
   const nothing = { closed: undefined, error: undefined, over: undefined, replies: [], untaken: [] };
-  return { stream, ws, state, upgraded, ...nothing, sentBytes: received, flushedBytes: received };
+  return {
+    kind: 'ws',
+    stream,
+    ws,
+    state,
+    upgraded,
+    acked: outbox.posted,
+    ...nothing,
+    sentBytes: received,
+    flushedBytes: received,
+  };
 }
 
 /** The end of a WebSocket without a closing handshake. */
 export const NO_CLOSE: Closed = { code: 1006, reason: '', wasClean: false, error: undefined };
 
 /** An answer that was no WebSocket, as notices of its stream. */
-export function refusalNotices(stream: number, error: ConnectionError): Notice[] {
+export function refusalNotices(stream: number, error: ConnectionError): HttpNotice[] {
   const { status = 0, headers = {}, body = new Uint8Array(0) } = error;
   const rawHeaders = Object.entries(headers).flatMap(([name, value]) =>
     [value].flat().flatMap((one) => [name, one]),
   );
-  const response: Notice = { type: 'response', stream, fin: body.length === 0, status, headers, rawHeaders };
-  return body.length === 0 ? [response] : [response, { type: 'data', stream, fin: true, data: body }];
+  const response: HttpNotice = { type: 'response', stream, fin: body.length === 0, status, rawHeaders };
+  return body.length === 0 ? [response] : [response, { type: 'data', stream, fin: true, data: body.slice() }];
 }
+
+/** The socket was lost, or the server of HTTP/2 goes away. */
+const COMING_BACK: ReadonlySet<unknown> = new Set([
+  'ERR_GUNPORT_CLOSED',
+  'ERR_GUNPORT_PONG_TIMEOUT',
+  'ERR_GUNPORT_GOAWAY',
+]);
 
 /** A server that restarts (1012), asks for patience (1013), or was lost: a stream of connect() comes back to it. */
 export function comesBack({ code, error }: Closed): boolean {
-  if (error) return error.code === 'ERR_GUNPORT_CLOSED' || error.code === 'ERR_GUNPORT_PONG_TIMEOUT';
+  if (error) return COMING_BACK.has(error.code);
   return code === 1012 || code === 1013;
 }
 
@@ -53,10 +88,10 @@ export function lossBy({ code, reason, error }: Closed): GunportError {
 }
 
 /** What a stream ends with when its process does. */
-export function endOfStream(entry: Entry, { kind, message, cause }: DownRecord): GunportError {
+export function endOfStream(everUp: boolean, { kind, message, cause }: DownRecord): GunportError {
   const under = cause && fromRecord(cause);
   // A connect() that never came up, or was told not to retry: the failure itself is what its caller wants to know.
-  if (kind === 'gave-up' && under instanceof GunportError && entry.upgraded === undefined) return under;
+  if (kind === 'gave-up' && under instanceof GunportError && !everUp) return under;
   if (kind === 'gave-up') {
     const phase = under instanceof GunportError ? under.phase : 'closed';
     return new StreamError('ERR_GUNPORT_GAVE_UP', `no retry is left: ${message}`, { phase, cause: under });
@@ -68,4 +103,12 @@ export function endOfStream(entry: Entry, { kind, message, cause }: DownRecord):
 export function asConnectionError(error: unknown): GunportError {
   if (error instanceof GunportError) return error;
   return new ConnectionError('ERR_GUNPORT_CONNECT', 'dialling failed', { phase: 'connect', cause: error });
+}
+
+/** What a request gets that comes too late, or waits behind the last. */
+export function closingError(reason: string): StreamError {
+  return new StreamError('ERR_GUNPORT_CLOSING', `the connection is closing (${reason})`, {
+    phase: 'closed',
+    reason,
+  });
 }

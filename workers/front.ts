@@ -4,16 +4,16 @@
 // place for another in the midst of a read.
 
 import type { GunportError } from '../lib/errors.ts';
-import type { Driver, Sink } from './driver.ts';
 import { sharedBuffer } from './slabs.ts';
+import type { Sink } from './socket.ts';
 
 export class Front implements Sink {
-  readonly #driver: () => Driver | undefined;
+  readonly #driver: () => Sink | undefined;
   readonly #guard: (run: () => void) => void;
   #inLobby = true;
 
   /** `driver`: the one of the moment; `guard`: runs what may throw. */
-  constructor(driver: () => Driver | undefined, guard: (run: () => void) => void) {
+  constructor(driver: () => Sink | undefined, guard: (run: () => void) => void) {
     this.#driver = driver;
     this.#guard = guard;
   }

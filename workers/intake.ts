@@ -9,9 +9,9 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { type Cursor, STOP, walk } from '../lib/protocol/frames.ts';
 import { LENGTH_MASK, TEXT_BIT } from '../lib/wire.ts';
-import type { Counters } from './driver.ts';
 import type { Outbox } from './outbox.ts';
 import { fresh, giveSlab, SLAB, sharedBuffer, takeSlab } from './slabs.ts';
+import type { Counters } from './socket.ts';
 
 /** Up to so many bytes of messages are copied into memory of their size, and the slab is kept. */
 const COPY_BELOW = 32 * 1024;

@@ -1,12 +1,13 @@
 // process — one connection: the interpreter that dials, upgrades, drives, loses, retries and ends.
-// Made by host.ts for each 'open'; drives transport.ts, http1.ts and websocket.ts; policy is lib/protocol/retry.ts.
+// Made by host.ts for each 'open'; dials with transport.ts, and has a driver serve its streams; policy is
+// lib/protocol/retry.ts.
 // Invariant: one state at a time; each stream ends once; when it has ended, its port closes as soon as the owner
 // has all that was held. An error inside it ends this connection, never its thread.
 // Source: gun.erl's states and commands; promises O8, S2, M1, M2.
 
 import { MessageChannel, type MessagePort, threadId } from 'node:worker_threads';
-import { ConnectionError, type GunportError, toRecord } from '../lib/errors.ts';
-import { Retries } from '../lib/protocol/retry.ts';
+import { type GunportError, toRecord } from '../lib/errors.ts';
+import type { Protocol } from '../lib/types.ts';
 import type {
   Cast,
   Closed,
@@ -16,17 +17,17 @@ import type {
   Notice,
   Settings,
 } from '../lib/wire.ts';
-import { Asking } from './asking.ts';
-import { Counters, type Driver, type Transport } from './driver.ts';
-import { asConnectionError, comesBack, type Entry, lossBy, NO_CLOSE, refusalNotices } from './entry.ts';
+import { asConnectionError, type Entry, NO_CLOSE } from './entry.ts';
 import { Front } from './front.ts';
-import { Http1Driver, type Upgrade } from './http1.ts';
-import { load } from './modules.ts';
+import { Link, type LinkHost } from './link.ts';
+import { load, type UserFunction } from './modules.ts';
 import { Outbox } from './outbox.ts';
+import { Requests } from './requests.ts';
+import { Retrying } from './retrying.ts';
 import { giveSlab } from './slabs.ts';
+import { Counters, type Transport } from './socket.ts';
 import { Streams } from './streams.ts';
 import { type Dialing, dial } from './transport.ts';
-import { WebSocketDriver } from './websocket.ts';
 
 /** What a process tells its thread. */
 export interface ProcessHost {
@@ -37,9 +38,8 @@ export interface ProcessHost {
 
 type State =
   | { readonly name: 'dialing'; readonly dialing: Dialing | undefined }
-  | { readonly name: 'up'; readonly transport: Transport; driver: Driver; since: number; active?: Entry }
-  | { readonly name: 'asking'; readonly asking: Asking }
-  | { readonly name: 'waiting'; readonly timer: NodeJS.Timeout }
+  | { readonly name: 'linked'; readonly link: Link }
+  | { readonly name: 'retrying' }
   | { readonly name: 'ended' };
 
 export class ConnectionProcess {
@@ -47,9 +47,10 @@ export class ConnectionProcess {
   readonly #hostId: string;
   readonly #settings: Settings;
   readonly #host: ProcessHost;
-  readonly #retries: Retries;
+  readonly #retrying: Retrying;
   readonly #counters = new Counters();
   readonly #streams: Streams;
+  readonly #requests: Requests;
   readonly #sink: Front;
   #port: MessagePort;
   #outbox: Outbox;
@@ -57,7 +58,7 @@ export class ConnectionProcess {
   #attempt = 0;
   #everOpen = false;
   #lastError: GunportError | undefined;
-  #goingDown: DownRecord | undefined;
+  #goingDown: { readonly reason: DownRecord; readonly timer: NodeJS.Timeout | undefined } | undefined;
   #orphaned = false;
   #transfers = 0;
   #released = false;
@@ -67,19 +68,39 @@ export class ConnectionProcess {
     this.#hostId = hostId;
     this.#settings = settings;
     this.#host = host;
-    this.#retries = new Retries(settings);
+    this.#retrying = new Retrying(settings, {
+      ask: (question) => this.#outbox.reply(question),
+      waits: (delay, error) => this.#outbox.reply({ type: 'failed', error: toRecord(error), delay }),
+      again: () => this.#dial(),
+      giveUp: (error) => this.#gaveUp(error),
+      guard: (run) => this.#guard(run),
+    });
     this.#sink = new Front(
-      () => (this.#state.name === 'up' ? this.#state.driver : undefined),
+      () => this.#link?.driver,
       (run) => this.#guard(run),
     );
     this.#port = port;
-    this.#outbox = new Outbox((notice, transfer) => this.#port.postMessage(notice, transfer), {
-      maxBuffered: settings.maxBuffered,
-      pause: () => this.#state.name === 'up' && this.#state.transport.pause(),
-      resume: () => this.#state.name === 'up' && this.#state.transport.resume(),
-      credit: () => this.#state.name === 'up' && this.#state.driver.credit(),
+    const post = (notice: Notice, transfer: ArrayBuffer[]): void => this.#port.postMessage(notice, transfer);
+    const ordered = (notice: Notice, transfer: ArrayBuffer[]): void => {
+      this.#requests.flush();
+      post(notice, transfer);
+    };
+    const { maxBuffered } = settings;
+    this.#outbox = new Outbox(ordered, { maxBuffered, pause() {}, resume() {}, credit() {} });
+    this.#streams = new Streams((stream) => {
+      const socket = () => this.#streams.webSocket(stream)?.socket;
+      return new Outbox(ordered, {
+        maxBuffered,
+        pause: () => socket()?.hold(true),
+        resume: () => socket()?.hold(false),
+        credit: () => socket()?.credit(),
+      });
     });
-    this.#streams = new Streams(this.#outbox);
+    this.#requests = new Requests(settings, this.#streams, {
+      post,
+      reply: (notice) => this.#outbox.reply(notice),
+      guard: (run) => this.#guard(run),
+    });
     this.#listen(port);
     this.#outbox.reply({ type: 'placed', host: hostId, threadId });
     this.#guard(() => this.#dial());
@@ -88,9 +109,28 @@ export class ConnectionProcess {
   /** Ends politely; the reason is what monitors are told. */
   shutdown(reason: DownRecord): void {
     if (this.#state.name === 'ended') return;
-    this.#goingDown = reason;
-    if (this.#state.name === 'up' && this.#state.active) this.#state.driver.close(1001, '');
-    else this.#end(reason);
+    const link = this.#link;
+    const before = this.#goingDown;
+    if (!link || !this.#isUp) return this.#end(reason);
+    // Told before: the goodbye is under way, and the last reason counts.
+    this.#goingDown = { reason, timer: before?.timer ?? this.#closingTimer() };
+    if (before) return;
+    link.shutdown(reason.kind);
+  }
+
+  #closingTimer(): NodeJS.Timeout | undefined {
+    // A WebSocket has its own, which ends it with what is known of the close.
+    if (this.#link?.protocol === 'ws') return undefined;
+    const { closingTimeout } = this.#settings.ws;
+    return setTimeout(() => this.#goingDown && this.#end(this.#goingDown.reason), closingTimeout);
+  }
+
+  get #link(): Link | undefined {
+    return this.#state.name === 'linked' ? this.#state.link : undefined;
+  }
+
+  get #isUp(): boolean {
+    return this.#link?.upFor !== undefined;
   }
 
   // ── from the owner ────────────────────────────────────────────────────────────────────────────────────────
@@ -102,19 +142,29 @@ export class ConnectionProcess {
 
   #cast(cast: Cast): void {
     switch (cast.type) {
+      case 'casts':
+        for (const one of cast.casts) this.#requests.handle(one, this.#isUp);
+        return this.#link?.serve();
+      case 'request':
+      case 'data':
+      case 'read':
+      case 'streamInfo':
+        this.#requests.handle(cast, this.#isUp);
+        return this.#link?.serve();
       case 'send':
-        return this.#send(cast);
+        return this.#streams.send(cast, this.#lastError);
       case 'ack':
         for (const slab of cast.slabs ?? []) giveSlab(slab);
-        return this.#outbox.acked(cast.seq);
+        return this.#streams.acked(cast.read);
       case 'flow':
-        return this.#outbox.topUp(cast.stream, cast.add);
+        return this.#streams.topUp(cast.stream, cast.add);
       case 'upgrade':
-        this.#streams.add(cast.stream, cast.ws);
-        return this.#upgradeNext();
+        this.#streams.addWebSocket(cast.stream, cast.ws);
+        return this.#link?.serve();
       case 'ping':
-        if (this.#state.name === 'up') this.#state.driver.ping(cast.id, cast.payload);
-        return;
+        return this.#streams.webSocket(cast.stream)?.socket?.ping(cast.id, cast.payload);
+      case 'pingConnection':
+        return this.#link?.ping(cast.id) ? undefined : this.#requests.notUp('ping()', cast.id);
       case 'closeStream':
         return this.#closeStream(cast);
       case 'cancel':
@@ -122,7 +172,7 @@ export class ConnectionProcess {
       case 'shutdown':
         return this.shutdown({ kind: 'shutdown', message: 'its owner shut it down' });
       case 'close':
-        this.#outbox.drop();
+        this.#streams.drop(false);
         return this.#end({ kind: 'shutdown', message: 'its owner closed it' });
       case 'info':
         return this.#outbox.reply({ type: 'info', id: cast.id, info: this.#info() });
@@ -131,41 +181,30 @@ export class ConnectionProcess {
         this.#transfers = cast.transfers;
         return;
       case 'retry':
-        if (this.#state.name === 'asking') this.#state.asking.answer(cast.id, cast.decision);
-        return;
+        return this.#retrying.answer(cast.id, cast.decision);
       default:
         cast satisfies never;
     }
   }
 
-  #send({ stream, image, messages }: Cast & { type: 'send' }): void {
-    const entry = this.#streams.get(stream);
-    if (!entry) return;
-    entry.received += image.byteLength;
-    if (this.#state.name === 'up' && this.#state.active === entry) this.#state.driver.send(image, messages);
-    // On the way when the socket was lost.
-    else this.#streams.dropped(entry, this.#lastError);
-  }
-
   #closeStream({ stream, code, reason }: Cast & { type: 'closeStream' }): void {
-    const entry = this.#streams.get(stream);
+    const entry = this.#streams.webSocket(stream);
     if (!entry) return;
+    const { socket } = entry;
     entry.state = 'closing';
-    const state = this.#state;
-    const active = state.name === 'up' && state.active === entry;
-    if (active && state.driver instanceof WebSocketDriver) return state.driver.close(code, reason);
+    if (socket?.close(code, reason)) return;
     // Never opened, or between two attempts: there is nobody to say goodbye to.
     this.#streamClosed(entry, NO_CLOSE);
-    if (active) this.#lost(new ConnectionError('ERR_GUNPORT_CLOSED', 'the upgrade was given up'));
+    socket?.cancel();
   }
 
   #cancel(stream: number): void {
-    const entry = this.#streams.get(stream);
+    this.#streams.exchange(stream)?.cancel();
+    const entry = this.#streams.webSocket(stream);
     if (!entry) return;
-    this.#streams.forget(stream);
+    this.#streams.cancelled(entry);
     if (entry.ws.spans) return this.#end({ kind: 'normal', message: 'its stream was cancelled' });
-    if (this.#state.name !== 'up' || this.#state.active !== entry) return;
-    this.#lost(new ConnectionError('ERR_GUNPORT_CANCELLED', 'the stream on it was cancelled'));
+    entry.socket?.cancel();
   }
 
   /** The owner's thread has ended, or a taker died with what it had been given. */
@@ -177,11 +216,11 @@ export class ConnectionProcess {
       this.#port = port1;
       // Before anything is posted to the new port: that is for the next owner to acknowledge.
       const record = this.#record();
-      this.#outbox.forgetInFlight();
+      this.#streams.forgetInFlight();
       this.#listen(port1);
       return this.#host.orphan(port2, record);
     }
-    this.#outbox.discard();
+    this.#streams.abandon();
     this.shutdown({ kind: 'owner-gone', message: "its owner's thread ended" });
   }
 
@@ -191,134 +230,91 @@ export class ConnectionProcess {
     const state: State = { name: 'dialing', dialing: undefined };
     this.#state = state;
     try {
-      const { lookup, checkServerIdentity } = this.#settings;
+      const { lookup, checkServerIdentity, http } = this.#settings;
+      const { transformHeaderName } = http;
       const hooks = {
         lookup: lookup && (await load(lookup)),
         checkServerIdentity: checkServerIdentity && (await load(checkServerIdentity)),
       };
+      const transform = transformHeaderName && (await load(transformHeaderName));
       if (this.#state !== state) return;
       const dialing = dial(this.#settings, hooks, this.#sink, {
-        connected: (transport) => this.#guard(() => this.#connected(transport)),
-        failed: (error) => this.#guard(() => this.#failed(error, false)),
+        connected: (transport) => this.#guard(() => this.#connected(transport, transform)),
+        failed: (error) => this.#guard(() => this.#failed(error, undefined)),
       });
       this.#state = { name: 'dialing', dialing };
     } catch (error) {
-      if (this.#state === state) this.#guard(() => this.#failed(asConnectionError(error), false));
+      if (this.#state === state) this.#guard(() => this.#failed(asConnectionError(error), undefined));
     }
   }
 
-  #connected(transport: Transport): void {
+  #connected(transport: Transport, transform: UserFunction | undefined): void {
+    const link = new Link(transport, transform, this.#linkHost);
+    this.#state = { name: 'linked', link };
+    link.start();
+  }
+
+  get #linkHost(): LinkHost {
+    const process = this;
+    return {
+      settings: this.#settings,
+      streams: this.#streams,
+      requests: this.#requests,
+      outbox: this.#outbox,
+      counters: this.#counters,
+      get goingDown() {
+        return process.#goingDown !== undefined;
+      },
+      get attempt() {
+        return process.#attempt;
+      },
+      guard: (run) => this.#guard(run),
+      up: (protocol) => this.#up(protocol),
+      lost: (error, also) => this.#failed(error, this.#link, also),
+      over: () => this.#end(this.#goingDown?.reason ?? { kind: 'normal', message: 'nothing is left to do' }),
+      opened: () => {
+        this.#everOpen = true;
+      },
+      streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+    };
+  }
+
+  #up(protocol: Protocol): void {
     this.#attempt++;
     // A connect() is up with its WebSocket, and the request for that may come after the socket is there.
     if (!this.#settings.ws.spans) this.#everOpen = true;
-    const driver = new Http1Driver(transport, this.#settings, (error) => this.#lost(error));
-    this.#state = { name: 'up', transport, driver, since: performance.now() };
-    this.#outbox.ordered({ type: 'up', protocol: 'http', attempt: this.#attempt });
-    this.#upgradeNext();
-  }
-
-  /** One WebSocket at a time can have the connection; the first that was asked for gets it. */
-  #upgradeNext(): void {
-    const state = this.#state;
-    if (state.name !== 'up') return;
-    for (const entry of this.#streams.waiting) {
-      if (entry === state.active) continue;
-      if (state.active) this.#streams.refuse(entry, state.active);
-      else if (state.driver instanceof Http1Driver) {
-        state.active = entry;
-        const { driver } = state;
-        driver.upgrade(entry.ws, {
-          upgraded: (upgrade) => this.#upgraded(entry, upgrade),
-          refused: (error) => this.#refused(entry, error),
-        });
-      }
-    }
-  }
-
-  #upgraded(entry: Entry, { head, protocol, extensions, negotiated, rest }: Upgrade): void {
-    const state = this.#state;
-    if (state.name !== 'up') return;
-    const { headers, rawHeaders } = head;
-    entry.upgraded = { attempt: this.#attempt, protocol, extensions, headers, rawHeaders };
-    entry.state = 'open';
-    this.#everOpen = true;
-    const driver = new WebSocketDriver(entry.stream, entry.ws, negotiated, {
-      transport: state.transport,
-      outbox: this.#outbox,
-      counters: this.#counters,
-      sentBefore: entry.received,
-      finished: (closed) => this.#finished(entry, closed),
-    });
-    state.driver = driver;
-    this.#outbox.ordered({ type: 'upgrade', stream: entry.stream, ...entry.upgraded });
-    driver.begin(rest);
-    // Too much is held still, from an earlier attempt.
-    if (this.#outbox.paused) state.transport.pause();
-  }
-
-  /** The answer was no WebSocket. It ends this stream; one of connect() takes it as a failed attempt. */
-  #refused(entry: Entry, error: ConnectionError): void {
-    if (entry.ws.spans) return this.#lost(error);
-    for (const notice of refusalNotices(entry.stream, error)) this.#outbox.ordered(notice);
-    this.#streams.failed(entry, error);
-    this.#lost(new ConnectionError('ERR_GUNPORT_CLOSED', 'the connection was closed after the answer'));
+    this.#outbox.ordered({ type: 'up', protocol, attempt: this.#attempt });
   }
 
   // ── losing ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #finished(entry: Entry, closed: Closed): void {
-    if (this.#state.name !== 'up' || this.#state.active !== entry) return;
-    if (entry.ws.spans && entry.state === 'open' && !this.#goingDown && comesBack(closed)) {
-      return this.#lost(lossBy(closed));
-    }
-    this.#streamClosed(entry, closed);
-    const over = new ConnectionError('ERR_GUNPORT_CLOSED', 'the WebSocket on it has closed');
-    this.#lost(closed.error ? lossBy(closed) : over);
-  }
-
-  /** The socket is of no use any more. */
-  #lost(error: GunportError): void {
-    const state = this.#state;
-    if (state.name !== 'up') return;
-    state.driver.stop();
-    state.transport.destroy();
-    this.#failed(error, true, performance.now() - state.since);
-  }
-
   /** An attempt failed, or an established connection was lost: retry, or give up. */
-  #failed(error: GunportError, wasUp: boolean, upFor = 0): void {
+  #failed(error: GunportError, link: Link | undefined, also?: number): void {
     this.#lastError = error;
-    const { retryFun, ws } = this.#settings;
+    const { ws } = this.#settings;
+    const wasUp = link?.upFor !== undefined;
     const opened = wasUp && (!ws.spans || this.#streams.spanning?.state === 'open');
-    if (wasUp) this.#tellLost(error);
-    if (this.#goingDown) return this.#end(this.#goingDown);
-    const failure = { error, wasUp: opened, upFor, everUp: this.#everOpen, random: Math.random() };
-    const { left, failures } = this.#retries.peek(failure);
-    if (retryFun === undefined || left === 0) return this.#follow(this.#retries.failed(failure));
-    const info = { error, failures, wasUp: opened };
-    const asking = new Asking((answer) =>
-      this.#guard(() => this.#follow(this.#retries.failed(failure, answer))),
-    );
-    this.#state = { name: 'asking', asking };
-    if (retryFun === 'ask') this.#outbox.reply(asking.question(left, info));
-    else asking.module(retryFun, left, info);
+    if (link) this.#tellLost(error, link, also);
+    if (this.#goingDown) return this.#end(this.#goingDown.reason);
+    // An end that both sides meant is no failure, and costs no retry: unless the peer only ever says goodbye.
+    const upFor = error.reason === 'normal' && link?.served ? Number.POSITIVE_INFINITY : (link?.upFor ?? 0);
+    this.#state = { name: 'retrying' };
+    const random = Math.random();
+    this.#retrying.failed({ error, wasUp: opened, upFor, everUp: this.#everOpen, random });
   }
 
-  #tellLost(error: GunportError): void {
-    const { protocol = 'http' } = this.#info();
-    const killed = this.#streams.lost(error, this.#state.name === 'up' ? this.#state.active : undefined);
-    this.#outbox.ordered({ type: 'down', protocol, attempt: this.#attempt, error: toRecord(error), killed });
+  #tellLost(error: GunportError, link: Link, also: number | undefined): void {
+    const killed = this.#streams.lost(error, this.#attempt);
+    if (link.upFor === undefined) return;
+    const [attempt, { protocol }] = [this.#attempt, link];
+    const all = also === undefined ? killed : [also, ...killed];
+    this.#outbox.ordered({ type: 'down', protocol, attempt, error: toRecord(error), killed: all });
   }
 
-  #follow(decision: { readonly delay: number } | { readonly giveUp: GunportError }): void {
-    if (this.#state.name === 'ended') return;
-    if ('giveUp' in decision) {
-      const cause = toRecord(decision.giveUp);
-      return this.#end({ kind: 'gave-up', message: decision.giveUp.message, cause });
-    }
-    const { delay } = decision;
-    if (this.#lastError) this.#outbox.reply({ type: 'failed', error: toRecord(this.#lastError), delay });
-    this.#state = { name: 'waiting', timer: setTimeout(() => this.#guard(() => this.#dial()), delay) };
+  #gaveUp(error: GunportError): void {
+    const { message, reason } = error;
+    if (reason === 'normal') return this.#end({ kind: 'normal', message });
+    this.#end({ kind: 'gave-up', message, cause: toRecord(error) });
   }
 
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -326,7 +322,7 @@ export class ConnectionProcess {
   #streamClosed(entry: Entry, closed: Closed): void {
     this.#streams.closed(entry, closed);
     if (!entry.ws.spans) return;
-    this.#end(this.#goingDown ?? { kind: 'normal', message: 'its WebSocket has closed' });
+    this.#end(this.#goingDown?.reason ?? { kind: 'normal', message: 'its WebSocket has closed' });
   }
 
   /** The one end. Down is told at once; what is held for the owner stays until it was taken. */
@@ -334,22 +330,21 @@ export class ConnectionProcess {
     const state = this.#state;
     if (state.name === 'ended') return;
     this.#state = { name: 'ended' };
-    if (state.name === 'up') {
-      state.driver.stop();
-      state.transport.destroy();
-    } else if (state.name === 'dialing') state.dialing?.cancel();
-    else if (state.name === 'asking') state.asking.cancel();
-    else clearTimeout(state.timer);
+    clearTimeout(this.#goingDown?.timer);
+    if (state.name === 'linked') state.link.stop();
+    else if (state.name === 'dialing') state.dialing?.cancel();
+    else this.#retrying.cancel();
     this.#streams.end(reason);
+    this.#requests.stop();
     this.#outbox.reply({ type: 'end', reason });
     this.#host.ended(this.#id, reason);
-    this.#outbox.whenDrained(() => this.#release());
+    this.#streams.whenDrained(() => this.#release());
   }
 
   #release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#outbox.discard();
+    this.#streams.drop(true);
     this.#port.close();
     this.#host.released(this.#id);
   }
@@ -372,9 +367,9 @@ export class ConnectionProcess {
   // ── what it knows ─────────────────────────────────────────────────────────────────────────────────────────
 
   #info(): (Notice & { type: 'info' })['info'] {
-    const up = this.#state.name === 'up' ? this.#state : undefined;
+    const up = this.#link?.upFor === undefined ? undefined : this.#link;
     return {
-      protocol: up && (up.driver instanceof WebSocketDriver ? 'ws' : 'http'),
+      protocol: up?.protocol,
       attempt: this.#attempt,
       counters: { ...this.#counters, transfers: this.#transfers },
       ...up?.transport.info(),
@@ -384,13 +379,12 @@ export class ConnectionProcess {
   /** For an owner that takes an orphan. */
   #record(): ConnectionState {
     const [id, host, settings, attempt] = [this.#id, this.#hostId, this.#settings, this.#attempt];
+    const { protocol } = this.#info();
     return {
-      ...{ id, host, threadId, settings, attempt, transfers: this.#transfers },
-      status: this.#state.name === 'up' ? 'up' : 'down',
-      protocol: this.#info().protocol,
+      ...{ id, host, threadId, settings, attempt, transfers: this.#transfers, protocol },
+      status: protocol === undefined ? 'down' : 'up',
       ...this.#streams.records(),
       lastError: this.#lastError && toRecord(this.#lastError),
-      acked: this.#outbox.posted,
     };
   }
 }

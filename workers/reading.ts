@@ -7,7 +7,7 @@
 
 import type { OnReadOpts, Socket } from 'node:net';
 import type { GunportError } from '../lib/errors.ts';
-import type { Sink } from './driver.ts';
+import type { Sink } from './socket.ts';
 
 /** Size of the buffer that Node is given while paused: one TLS record. */
 const SCRATCH = 16 * 1024;

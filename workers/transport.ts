@@ -10,10 +10,10 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { ConnectionError, type Phase } from '../lib/errors.ts';
 import type { ProcessInfo, Settings } from '../lib/wire.ts';
-import type { Sink, Transport } from './driver.ts';
 import { type Address, resolveHost } from './lookup.ts';
 import type { UserFunction } from './modules.ts';
 import { Reading } from './reading.ts';
+import type { Sink, Transport } from './socket.ts';
 
 /** The user's functions, loaded. */
 export interface Hooks {
@@ -47,7 +47,7 @@ export type DialSettings = Pick<
   | 'lookupTimeout'
   | 'connectTimeout'
   | 'tlsTimeout'
->;
+> & { readonly http?: Pick<Settings['http'], 'protocols'> };
 
 /** Dials: lookup, connect, TLS. Each phase fails with a code and phase of its own and Node's error as cause. */
 export function dial(settings: DialSettings, hooks: Hooks, sink: Sink, callbacks: DialCallbacks): Dialing {
@@ -123,7 +123,7 @@ class Dial implements Dialing {
   }
 
   #open(addresses: readonly Address[]): net.Socket {
-    const { host, port, socketPath, localAddress, connectTimeout, tls: options } = this.#settings;
+    const { host, port, socketPath, localAddress, connectTimeout, tls: options, http } = this.#settings;
     const road = {
       ...(socketPath === undefined ? { host, port } : { path: socketPath, host }),
       ...(localAddress === undefined ? {} : { localAddress }),
@@ -145,7 +145,7 @@ class Dial implements Dialing {
     }
     const { checkServerIdentity } = this.#hooks;
     return tls.connect({
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: (http?.protocols ?? ['http']).map((one) => (one === 'http2' ? 'h2' : 'http/1.1')),
       // RFC 6066 §3: never an IP address. Node would send none by itself.
       ...(net.isIP(host) === 0 ? { servername: host } : {}),
       ...options,
@@ -247,6 +247,9 @@ class SocketTransport implements Transport {
     // A socket forgets its addresses when it is closed.
     this.#info = infoOf(socket);
     let error: Error | undefined;
+    readAlert(socket, (alert) => {
+      error = alert;
+    });
     socket.on('error', (cause) => {
       error ??= cause;
       // An alert after the handshake is told and no more: Node leaves a TLS socket that has failed as it is.
@@ -294,6 +297,22 @@ class SocketTransport implements Transport {
   info(): ReturnType<Transport['info']> {
     return this.#info;
   }
+}
+
+/** A server that refuses a client behind the handshake says why in an alert, and closes. A write that finds it closed
+ *  must not win over the alert, which is here already: the socket goes one turn later, when it has been read.
+ *  Source: Gun, which waits up to 200 ms for it. */
+function readAlert(socket: net.Socket, told: (alert: Error) => void): void {
+  if (!(socket instanceof tls.TLSSocket)) return;
+  const destroy = socket._destroy.bind(socket);
+  // Not documented; without it the failed write is what is told.
+  socket.on('_tlsError', told);
+  socket._destroy = (cause, callback) => {
+    const written = cause !== null && (cause as NodeJS.ErrnoException).syscall === 'write';
+    if (!written) destroy(cause, callback);
+    // Two: the first may run before the loop has looked at its sockets again.
+    else setImmediate(() => setImmediate(() => destroy(cause, callback)));
+  };
 }
 
 function infoOf(socket: net.Socket): ReturnType<Transport['info']> {

@@ -33,10 +33,11 @@ import {
 } from '../lib/protocol/websocket.ts';
 import type { Closed, WsSettings } from '../lib/wire.ts';
 import { Deflater, type Inflated, Inflater } from './deflate.ts';
-import type { Counters, Driver, Transport } from './driver.ts';
+import type { Socket } from './entry.ts';
 import { Intake } from './intake.ts';
 import { Keepalive } from './keepalive.ts';
 import type { Outbox } from './outbox.ts';
+import type { Counters, Sink, Transport } from './socket.ts';
 
 /** What a WebSocket asks of its process. */
 export interface WebSocketHost {
@@ -47,6 +48,10 @@ export interface WebSocketHost {
   readonly sentBefore: number;
   /** It has ended, once. The process destroys the socket. */
   finished(closed: Closed): void;
+  /** Nobody wants more of it. */
+  cancelled(): void;
+  /** Too much is held: it is read no more, or again. */
+  hold(held: boolean): void;
 }
 
 /** Bytes that one read of a compressed WebSocket may bring. Node makes up to 32 reads a turn, and what 64 KiB inflate to
@@ -55,7 +60,7 @@ const INFLATE_MOST = 8 * 1024;
 /** How long the peer is given to end the socket once both have said close, in milliseconds. */
 const LINGER = 1_000;
 
-export class WebSocketDriver implements Driver {
+export class WebSocketDriver implements Sink, Socket {
   readonly #stream: number;
   readonly #ws: WsSettings;
   readonly #host: WebSocketHost;
@@ -270,13 +275,22 @@ export class WebSocketDriver implements Driver {
     if (this.#state.name === 'open') this.#keepalive.ping(id, payload);
   }
 
-  close(code: number, reason: string): void {
+  close(code: number, reason: string): boolean {
     const step = close(this.#state, code, reason);
-    if (step.commands.length === 0) return;
+    if (step.commands.length === 0) return true;
     this.#do(step);
     this.#intake.drop();
     // What is held would wait for a reader; without it the socket goes on, and the peer's Close is reached.
     this.#host.outbox.drop(this.#stream);
+    return true;
+  }
+
+  cancel(): void {
+    this.#host.cancelled();
+  }
+
+  hold(held: boolean): void {
+    this.#host.hold(held);
   }
 
   /** From the next check phase: a read of this turn ships without a copy. */

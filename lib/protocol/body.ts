@@ -1,5 +1,5 @@
 // body — the body of an answer that refused an upgrade, as far as it helps to understand the refusal.
-// Fed by workers/http1.ts; its bytes become error.body.
+// Fed by workers/upgrade.ts; its bytes become error.body.
 // Invariant: keeps at most LIMIT bytes and is done then, since the socket is not used again; it never fails: what
 // breaks the framing ends it, with what there was.
 // Source: RFC 9112 §6.3 (length of a body), §7.1 (chunked).

@@ -1,5 +1,5 @@
 // handshake — the opening of a WebSocket: the request that goes out, the head that comes back, and the verdict on it.
-// Called by workers/http1.ts, which owns bytes and timers. Randomness comes in as the key.
+// Called by workers/upgrade.ts, which owns bytes and timers. Randomness comes in as the key.
 // Invariant: strict and bounded: a head that two parsers could read differently is an error, each byte is looked at
 // once however it was cut up, and a WebSocket is open only when every MUST of RFC 6455 §4.1 holds.
 // Source: RFC 6455 §4.1, RFC 9112 §2–5.
@@ -161,6 +161,16 @@ export function checkUpgrade(
       `Sec-WebSocket-Accept does not answer the key, got ${describe(headers['sec-websocket-accept'])}`,
     );
   }
+  return checkAgreed(head, ws);
+}
+
+/** What was agreed on by an answer that opens the WebSocket, whatever asked for it; or the error that says why not. */
+export function checkAgreed(
+  head: Head,
+  ws: Pick<WsSettings, 'subprotocols' | 'compress'>,
+): Agreed | ConnectionError {
+  const { headers } = head;
+  const bad = (what: string) => broken(what, head).error;
   const extensions = joined(headers['sec-websocket-extensions']);
   const negotiated = negotiate(extensions, ws.compress);
   if (negotiated instanceof ConnectionError) return bad(negotiated.message);

@@ -2,7 +2,7 @@
 // Used by test/websocket/*: `const { talk } = feeds()`; `const { feed, server } = await talk()`.
 // Invariant: after each test its connections are closed and its peers are gone, whatever became of the test.
 
-import type { Batch, Connection, Message, OpenOptions, WsStream } from '../../lib/index.ts';
+import type { Batch, Connection, Message, OpenOptions, OpenTarget, WsStream } from '../../lib/index.ts';
 import { Pool } from '../../lib/index.ts';
 import { type Conversation, type Frame, type Peer, type WsPeerOptions, wsPeer } from './peers.ts';
 
@@ -20,7 +20,7 @@ export interface Feeds {
   /** A WebSocket to this URL. */
   connect(url: string, options?: OpenOptions): Promise<Feed>;
   /** A connection to this URL. */
-  open(url: string, options?: OpenOptions): Connection;
+  open(target: OpenTarget, options?: OpenOptions): Connection;
   /** A WebSocket to a server that is spoken by hand. */
   talk(options?: OpenOptions, peerOptions?: WsPeerOptions): Promise<Talk>;
   /** Closes the peer after the test. */
@@ -59,7 +59,7 @@ export function feeds(): Feeds {
     pool,
     connect,
     keep,
-    open: (url, options) => track(pool.open(url, options)),
+    open: (target, options) => track(pool.open(target, options)),
     talk: async (options, peerOptions) => {
       let begin: (server: Conversation) => void = () => {};
       const begun = new Promise<Conversation>((resolve) => {

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import * as https from 'node:https';
 import * as net from 'node:net';
+import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { certificates, type Pair } from './certificates.ts';
@@ -245,6 +246,12 @@ async function readFrame(reader: Reader): Promise<Frame> {
   return { fin: (first & 0x80) !== 0, rsv: (first >> 4) & 7, opcode: first & 15, masked, payload };
 }
 
+/** Reads the frames of a client on any byte stream that is a WebSocket already. */
+export function framesOf(stream: Duplex): () => Promise<Frame> {
+  const reader = new Reader(stream);
+  return () => readFrame(reader);
+}
+
 /** The request of a client, up to its blank line. */
 export async function readHead(socket: net.Socket): Promise<string> {
   return (await new Reader(socket).until('\r\n\r\n')).toString('latin1');
@@ -256,7 +263,7 @@ class Reader {
   #ended = false;
   #wake: () => void = () => {};
 
-  constructor(socket: net.Socket) {
+  constructor(socket: Duplex) {
     socket.on('data', (chunk: Buffer) => {
       this.#rest = Buffer.concat([this.#rest, chunk]);
       this.#wake();

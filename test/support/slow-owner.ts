@@ -4,8 +4,8 @@
 
 import type { Connection } from '../../lib/connection.ts';
 import type { Pool } from '../../lib/pool.ts';
-import type { WsStream } from '../../lib/stream.ts';
 import type { Message } from '../../lib/types.ts';
+import type { WsStream } from '../../lib/wsstream.ts';
 import { ENDLESS, type Flood, FRAME_BYTES } from './flood.ts';
 
 /** What the process may grow by, beside maxBuffered. */

@@ -133,7 +133,7 @@ class Trial {
   async #orphan(): Promise<void> {
     await this.#heardOrphan();
     const connection = this.#orphans.shift();
-    this.#feed = connection?.streams.values().next().value;
+    this.#feed = connection?.streams.values().next().value as Feed | undefined;
   }
 
   async #read(how: 'exact' | 'in order'): Promise<void> {

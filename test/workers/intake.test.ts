@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { LENGTH_MASK, type Notice, type Parcel } from '../../lib/wire.ts';
-import { Counters } from '../../workers/driver.ts';
 import { Intake } from '../../workers/intake.ts';
 import { Outbox } from '../../workers/outbox.ts';
 import { SLAB, sharedBuffer } from '../../workers/slabs.ts';
+import { Counters } from '../../workers/socket.ts';
 import { frame } from '../support/feeds.ts';
 
 interface Made {

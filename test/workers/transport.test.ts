@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { ConnectionError, GunportError } from '../../lib/errors.ts';
 import type { OpenOptions } from '../../lib/options.ts';
 import { checkOpen } from '../../lib/settings.ts';
-import type { Sink, Transport } from '../../workers/driver.ts';
+import type { Sink, Transport } from '../../workers/socket.ts';
 import { type Dialing, dial, type Hooks } from '../../workers/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { returnsTo, snapshot } from '../support/leaks.ts';

@@ -1,12 +1,13 @@
-// http1 — a connected socket before, or without, a WebSocket on it: sends one upgrade and reads its answer.
-// Made by process.ts when the socket is up, which replaces it by a websocket driver.
-// Invariant: one upgrade at a time, with one outcome; bytes that nobody asked for end the connection.
+// upgrade — an HTTP/1 socket that nothing has been asked of yet: it sends one upgrade and reads its answer.
+// Made by process.ts when the socket is up, which replaces it by a takeover.ts, or by http1/driver.ts once there are requests:
+// so a thread that holds WebSockets only loads no parser for the rest of HTTP.
+// Invariant: one upgrade, with one outcome; bytes that nobody asked for end the connection.
 // Source: RFC 6455 §4.1; gun_http's upgrade. Judging is lib/protocol/handshake.ts.
 
 import { randomFillSync } from 'node:crypto';
-import { ConnectionError, type GunportError } from '../lib/errors.ts';
+import { ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
 import { BodyReader } from '../lib/protocol/body.ts';
-import { type Negotiated, offerExtensions } from '../lib/protocol/extensions.ts';
+import { offerExtensions } from '../lib/protocol/extensions.ts';
 import {
   checkUpgrade,
   type Head,
@@ -18,68 +19,69 @@ import {
   refusal,
   requestHead,
 } from '../lib/protocol/handshake.ts';
-import type { Settings, WsSettings } from '../lib/wire.ts';
-import type { Driver, Transport } from './driver.ts';
-
-/** An upgrade that the server agreed to. */
-export interface Upgrade {
-  readonly head: Head;
-  readonly protocol: string;
-  readonly extensions: string;
-  readonly negotiated: Negotiated | undefined;
-  /** Bytes right behind the answer: the first frames, in memory of their own. */
-  readonly rest: Uint8Array;
-}
-
-/** How an upgrade ends; one of them, once. */
-export interface UpgradeOutcome {
-  upgraded(upgrade: Upgrade): void;
-  /** Answered, but not with 101: status, headers and body are in the error. The socket is of no use after it. */
-  refused(error: ConnectionError): void;
-}
+import type { Driver, DriverHost } from './driver.ts';
+import type { Entry } from './entry.ts';
 
 type State =
   | { readonly name: 'idle' }
   | {
       readonly name: 'head';
-      readonly ws: WsSettings;
+      readonly entry: Entry;
       readonly key: string;
       readonly scan: HeadScan;
-      readonly outcome: UpgradeOutcome;
     }
   | {
       readonly name: 'body';
+      readonly entry: Entry;
       readonly head: Head;
       readonly body: BodyReader;
-      readonly outcome: UpgradeOutcome;
     }
   | { readonly name: 'stopped' };
 
 /** First size of the memory for an answer; most fit. */
 const FIRST_SIZE = 4_096;
 
-export class Http1Driver implements Driver {
-  readonly #transport: Transport;
-  readonly #settings: Settings;
-  readonly #lost: (error: GunportError) => void;
+export class UpgradeDriver implements Driver {
+  readonly protocol = 'http';
+  readonly #host: DriverHost;
   #state: State = { name: 'idle' };
   #memory = new Uint8Array(FIRST_SIZE);
   #length = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `lost`: the socket is of no use any more, whatever was under way. */
-  constructor(transport: Transport, settings: Settings, lost: (error: GunportError) => void) {
-    this.#transport = transport;
-    this.#settings = settings;
-    this.#lost = lost;
+  constructor(host: DriverHost) {
+    this.#host = host;
   }
 
-  /** Asks for a WebSocket. */
-  upgrade(ws: WsSettings, outcome: UpgradeOutcome): void {
+  serve(): void {
+    if (this.#state.name !== 'idle') return;
+    const { streams, settings } = this.#host;
+    const next = streams.next;
+    // HTTP/1.0 has no upgrade: http1/driver.ts says so.
+    const other = next?.kind === 'http' || settings.http.version === '1.0';
+    if (next && other) this.#host.needHttp1({ bytes: this.#memory.slice(0, this.#length) });
+    else if (next?.kind === 'ws') {
+      streams.take(next);
+      this.#ask(next);
+    }
+  }
+
+  #ask(entry: Entry): void {
+    const { settings, transport } = this.#host;
+    const { ws } = entry;
     const key = keyOf(randomFillSync(new Uint8Array(16)));
-    this.#state = { name: 'head', ws, key, scan: newScan(), outcome };
+    const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up');
+    entry.socket = {
+      send: () => {},
+      ping: () => {},
+      close: () => false,
+      cancel: () => this.#fail(given),
+      credit: () => {},
+      hold: () => {},
+    };
+    this.#state = { name: 'head', entry, key, scan: newScan() };
     this.#timer = setTimeout(() => this.#late(ws.upgradeTimeout), ws.upgradeTimeout);
-    this.#transport.write(requestHead(this.#settings, ws, key, offerExtensions(ws.compress)));
+    transport.write(requestHead(settings, ws, key, offerExtensions(ws.compress)));
   }
 
   buffer(): Uint8Array {
@@ -120,13 +122,14 @@ export class Http1Driver implements Driver {
     this.#fail(error ?? new ConnectionError('ERR_GUNPORT_CLOSED', 'the connection was closed'));
   }
 
-  // There is no WebSocket to do these with: the owner's stream says so before it asks.
-  send(): void {}
-  ping(): void {}
-  credit(): void {}
+  ping(id: number): void {
+    const error = toRecord(new StreamError('ERR_GUNPORT_UNSUPPORTED', 'ping(): HTTP/1 has no pings'));
+    this.#host.outbox.reply({ type: 'failedCall', id, error });
+  }
 
-  close(): void {
-    this.#fail(new ConnectionError('ERR_GUNPORT_CLOSED', 'the upgrade was given up'));
+  shutdown(): void {
+    this.stop();
+    this.#host.over();
   }
 
   stop(): void {
@@ -135,18 +138,24 @@ export class Http1Driver implements Driver {
   }
 
   #head(state: State & { name: 'head' }): void {
-    const { ws, key, scan, outcome } = state;
-    const head = parseHead(this.#memory, 0, this.#length, this.#settings.maxHeaderSize, scan);
+    const { entry, key, scan } = state;
+    const head = parseHead(this.#memory, 0, this.#length, this.#host.settings.maxHeaderSize, scan);
     if (head === NEED_DATA) return;
     if ('error' in head) return this.#fail(head.error);
-    const agreed = checkUpgrade(head, ws, key);
+    const agreed = checkUpgrade(head, entry.ws, key);
     if (!(agreed instanceof ConnectionError)) {
       const rest = this.#memory.slice(head.end, this.#length);
       this.stop();
-      return outcome.upgraded({ head, ...agreed, rest });
+      const { headers, rawHeaders } = head;
+      return this.#host.takeOver(entry, { ...agreed, headers, rawHeaders }, rest);
     }
     if (agreed.code !== 'ERR_GUNPORT_UPGRADE_REFUSED') return this.#fail(agreed);
-    const next: State = { name: 'body', head, body: new BodyReader(head), outcome };
+    if (!entry.ws.spans) {
+      // The answer to one of several things that may be asked on it: its connection goes on.
+      this.stop();
+      return this.#host.needHttp1({ upgrading: { entry, key }, bytes: this.#memory.slice(0, this.#length) });
+    }
+    const next: State = { name: 'body', entry, head, body: new BodyReader(head) };
     this.#state = next;
     this.#body(next, head.end);
   }
@@ -158,9 +167,9 @@ export class Http1Driver implements Driver {
     if (done) this.#refuse(state);
   }
 
-  #refuse({ head, body, outcome }: State & { name: 'body' }): void {
+  #refuse({ entry, head, body }: State & { name: 'body' }): void {
     this.stop();
-    outcome.refused(refusal(head, body.bytes));
+    this.#host.refused(entry, refusal(head, body.bytes));
   }
 
   #late(ms: number): void {
@@ -176,7 +185,7 @@ export class Http1Driver implements Driver {
   #fail(error: GunportError): void {
     if (this.#state.name === 'stopped') return;
     this.stop();
-    this.#lost(error);
+    this.#host.lost(error);
   }
 }
 

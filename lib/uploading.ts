@@ -1,0 +1,114 @@
+// uploading — the body of one request, as its owner gives it: counted against what was declared, and against memory.
+// Held by stream.ts. Invariant: nothing is posted that its framing would not allow; bytes in `buffered` are still in
+// this process. Source: gun:data/4, whose process crashes where this throws; promise F3.
+
+import { type WaitOptions, wait } from './await.ts';
+import { StreamError } from './errors.ts';
+
+interface Drain {
+  readonly mark: number;
+  readonly settle: (error?: Error) => void;
+}
+
+/** @internal */
+export class Uploading {
+  readonly #maxBuffered: number;
+  /** Bytes that must follow; undefined: nobody said. */
+  #left: number | undefined;
+  #open: boolean;
+  #sent: number;
+  #flushed: number;
+  #drains: Drain[] = [];
+
+  constructor(
+    maxBuffered: number,
+    open: { readonly left: number | undefined } | undefined,
+    [sent, flushed]: readonly [number, number],
+  ) {
+    this.#maxBuffered = maxBuffered;
+    this.#open = open !== undefined;
+    this.#left = open?.left;
+    this.#sent = sent;
+    this.#flushed = flushed;
+  }
+
+  /** More of it may be given. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+  get buffered(): number {
+    return this.#sent - this.#flushed;
+  }
+  /** For a hand-over. */
+  get record(): {
+    readonly uploading: { readonly left: number | undefined } | undefined;
+    readonly sentBytes: number;
+    readonly flushedBytes: number;
+  } {
+    const uploading = this.#open ? { left: this.#left } : undefined;
+    return { uploading, sentBytes: this.#sent, flushedBytes: this.#flushed };
+  }
+
+  /** Takes account of a part. False above `maxBuffered`: wait for `drained()`.
+   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE, ERR_GUNPORT_OVERLOADED. */
+  add(bytes: number, fin: boolean): boolean {
+    if (!this.#open) {
+      throw new StreamError('ERR_GUNPORT_BAD_STATE', 'data(): the body of the request is complete');
+    }
+    if (this.#left !== undefined) {
+      const left = this.#left - bytes;
+      if (left < 0 || (fin && left > 0)) {
+        const text = `data(): content-length leaves ${this.#left} bytes, got ${bytes}${fin ? ' as the last' : ''}`;
+        throw new StreamError('ERR_GUNPORT_BAD_STATE', text, { reason: this.#left });
+      }
+    }
+    if (this.buffered > 4 * this.#maxBuffered) {
+      const text = `${this.buffered} bytes wait to be sent, more than 4 times maxBuffered (${this.#maxBuffered})`;
+      throw new StreamError('ERR_GUNPORT_OVERLOADED', text, { reason: this.buffered });
+    }
+    if (this.#left !== undefined) this.#left -= bytes;
+    if (fin) this.#open = false;
+    this.#sent += bytes;
+    return this.buffered <= this.#maxBuffered;
+  }
+
+  /** Resolves when all that was given until now has left the process. */
+  drained(options: WaitOptions): Promise<void> {
+    return wait<void>('drained()', options, (settle) => {
+      const drain: Drain = {
+        mark: this.#sent,
+        settle: (error) => (error ? settle(error) : settle(undefined, undefined)),
+      };
+      if (this.#flushed >= this.#sent) drain.settle();
+      else this.#drains.push(drain);
+      return () => {
+        this.#drains = this.#drains.filter((other) => other !== drain);
+      };
+    });
+  }
+
+  /** So many bytes have left, in all. */
+  gone(bytes: number): void {
+    this.#flushed = Math.max(this.#flushed, bytes);
+    this.#settle((drain) => drain.mark <= this.#flushed, undefined);
+  }
+
+  /** Nothing that is still here will be sent, or its answer has come and the rest does not matter. */
+  over(error: Error | undefined): void {
+    this.#open = false;
+    this.#flushed = this.#sent;
+    this.#settle(() => true, error);
+  }
+
+  /** Given away. */
+  fail(error: Error): void {
+    this.#settle(() => true, error);
+  }
+
+  #settle(which: (drain: Drain) => boolean, error: Error | undefined): void {
+    const settled = this.#drains.filter(which);
+    if (settled.length === 0) return;
+    this.#drains = this.#drains.filter((drain) => !settled.includes(drain));
+    for (const drain of settled) drain.settle(error);
+  }
+}

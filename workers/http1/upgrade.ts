@@ -1,0 +1,108 @@
+// http1/upgrade — an upgrade under way on an HTTP/1 connection that serves requests too.
+// Held by http1/driver.ts, which sends nothing else until it is answered. Judging is lib/protocol/handshake.ts.
+// Invariant: one outcome, told by http1/driver.ts; what is kept of a refusal's body is bounded, and so is the time.
+// Source: RFC 6455 §4.1; upgrade.ts, which does the same on a connection that nothing else was asked of.
+
+import { randomFillSync } from 'node:crypto';
+import { ConnectionError, type GunportError } from '../../lib/errors.ts';
+import { LIMIT } from '../../lib/protocol/body.ts';
+import { offerExtensions } from '../../lib/protocol/extensions.ts';
+import { checkUpgrade, type Head, keyOf, refusal, requestHead } from '../../lib/protocol/handshake.ts';
+import { headersOf } from '../../lib/protocol/headers.ts';
+import type { Settings } from '../../lib/wire.ts';
+import type { Agreement } from '../driver.ts';
+import type { Entry } from '../entry.ts';
+import type { ParsedHead } from './parser.ts';
+
+/** How an upgrade ends that the driver does not end itself. */
+export interface UpgradeHost {
+  /** upgradeTimeout has passed. */
+  late(error: ConnectionError): void;
+  /** Its owner has given it up. */
+  cancelled(error: GunportError): void;
+}
+
+export class Upgrading {
+  readonly entry: Entry;
+  readonly #key: string;
+  readonly #timer: NodeJS.Timeout;
+  #head: Head | undefined;
+  #body: Uint8Array[] = [];
+  #kept = 0;
+
+  /** `key`: of a request that has been sent already. */
+  constructor(entry: Entry, host: UpgradeHost, key: string = keyOf(randomFillSync(new Uint8Array(16)))) {
+    this.entry = entry;
+    this.#key = key;
+    const { upgradeTimeout } = entry.ws;
+    const late = (): ConnectionError =>
+      new ConnectionError(
+        'ERR_GUNPORT_UPGRADE_TIMEOUT',
+        `the upgrade took longer than ${upgradeTimeout} ms`,
+        {
+          phase: 'upgrade',
+        },
+      );
+    this.#timer = setTimeout(() => host.late(late()), upgradeTimeout);
+    const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up', {
+      reason: 'normal',
+    });
+    entry.socket = {
+      send: () => {},
+      ping: () => {},
+      close: () => false,
+      cancel: () => host.cancelled(given),
+      credit: () => {},
+      hold: () => {},
+    };
+  }
+
+  request(settings: Pick<Settings, 'authority'>): Uint8Array {
+    const { ws } = this.entry;
+    return requestHead(settings, ws, this.#key, offerExtensions(ws.compress));
+  }
+
+  /** It was answered; undefined while it is not. */
+  get refusal(): ConnectionError | undefined {
+    return this.#head && refusal(this.#head, Buffer.concat(this.#body));
+  }
+
+  /** Nothing more of a refusal's body is kept. */
+  get full(): boolean {
+    return this.#kept >= LIMIT;
+  }
+
+  answered(head: ParsedHead): void {
+    this.#head = asHead(head);
+  }
+
+  /** A part of the refusal's body. */
+  keep(bytes: Uint8Array): void {
+    const part = bytes.slice(0, LIMIT - this.#kept);
+    this.#body.push(part);
+    this.#kept += part.length;
+  }
+
+  /** The verdict on a 101. */
+  judge(head: ParsedHead): Agreement | ConnectionError {
+    const whole = asHead(head);
+    const agreed = checkUpgrade(whole, this.entry.ws, this.#key);
+    if (agreed instanceof ConnectionError) return agreed;
+    return { ...agreed, headers: whole.headers, rawHeaders: whole.rawHeaders };
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function asHead({ status, minor, reason, rawHeaders }: ParsedHead): Head {
+  const version = minor === 0 ? '1.0' : '1.1';
+  return { status, version, reason, headers: headersOf(rawHeaders), rawHeaders, end: 0 };
+}
+
+/** The socket went before there was an answer. */
+export function handshakeCut(cause?: GunportError): ConnectionError {
+  const text = 'the server closed the connection before it answered the upgrade';
+  return new ConnectionError('ERR_GUNPORT_HANDSHAKE', text, { phase: 'upgrade', cause });
+}
