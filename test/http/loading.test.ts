@@ -1,0 +1,69 @@
+// loading.test — what is loaded beside the socket, and when: a thread that holds WebSockets only loads no HTTP library.
+
+import { expect } from 'chai';
+import { GunportError } from '../../lib/errors.ts';
+import { Pool } from '../../lib/pool.ts';
+import { peer, wsPeer } from '../support/peers.ts';
+
+/** A lookup that fails, and tells in its message what its thread has loaded. */
+const TELLING = {
+  module: `data:text/javascript,${encodeURIComponent(`
+    import { createRequire } from 'node:module';
+    export default (host, options, callback) => {
+      const files = Object.keys(createRequire('file:///x.js').cache).join(' ');
+      const parts = process.moduleLoadList.filter((name) => name.startsWith('NativeModule ')).join(' ');
+      callback(new Error(files + ' ' + parts));
+    };
+  `)}`,
+};
+
+describe('the thread of a connection', () => {
+  let pool: Pool;
+  beforeEach(() => {
+    pool = new Pool({ threads: 1 });
+  });
+  afterEach(() => pool.close());
+
+  async function loaded(): Promise<{ parser: boolean; http2: boolean }> {
+    const connection = pool.open('http://telling.test:1/', { lookup: TELLING, retry: 0 });
+    const error = await connection.awaitUp().catch((error: unknown) => error);
+    const { message } = (error as GunportError).cause as Error;
+    expect(error).to.be.instanceOf(GunportError);
+    return { parser: message.includes('llhttp'), http2: /NativeModule (internal\/)?http2/.test(message) };
+  }
+
+  it('loads no parser and no HTTP/2 for WebSockets, opened by connect() or by wsUpgrade()', async () => {
+    await using server = await wsPeer(() => {});
+    const feed = await pool.connect(server.url);
+    const connection = pool.open(server.url);
+    expect(await connection.await(connection.wsUpgrade('/'))).to.include({ type: 'upgrade' });
+    expect(await loaded()).to.deep.equal({ parser: false, http2: false });
+    await Promise.all([feed.connection.close(), connection.close()]);
+  });
+
+  it('loads the parser with the first request of HTTP/1.1', async () => {
+    await using server = await peer((socket) => {
+      socket.once('data', () => socket.write('HTTP/1.1 204 No Content\r\n\r\n'));
+    });
+    const connection = pool.open(`http://127.0.0.1:${server.port}`);
+    await connection.awaitUp();
+    expect(await loaded()).to.deep.equal({ parser: false, http2: false });
+    expect(await connection.await(connection.get('/'))).to.include({ status: 204 });
+    expect(await loaded()).to.deep.equal({ parser: true, http2: false });
+  });
+
+  it('loads HTTP/2 with the first connection that speaks it', async () => {
+    // Its preface comes once all of it is loaded: a thread that ends before that leaves Node's files open.
+    let preface: () => void = () => {};
+    const spoken = new Promise<void>((resolve) => {
+      preface = resolve;
+    });
+    await using server = await peer((socket) => socket.once('data', preface));
+    const connection = pool.open(`http://127.0.0.1:${server.port}`, { protocols: ['http2'], retry: 0 });
+    const closed = connection.awaitUp().catch(() => {});
+    await spoken;
+    await connection.close();
+    await closed;
+    expect(await loaded()).to.deep.equal({ parser: false, http2: true });
+  });
+});
