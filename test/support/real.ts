@@ -1,0 +1,252 @@
+// real — servers that others have written: nginx, haproxy and nghttpd, started by a test as the current user, each in a
+// folder of its own under the system's, on free ports.
+// `const nginx = real('nginx', (place) => …)` in a describe, whose title is `titled('nginx', '…')`: where the program is
+// not installed its tests are skipped, and the title says so.
+// Invariant: a server is ready when `start` resolves: each of its ports takes connections; after close() it has exited and
+// its folder is gone, whatever became of the test. Time decides only about one that will not start, or not end.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import * as net from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { certificates } from './certificates.ts';
+
+export type Program = 'nginx' | 'haproxy' | 'nghttpd';
+
+/** Where a server is to run. */
+export interface Place {
+  /** Absolute; the server's working directory. Has `key.pem`, `cert.pem` and `both.pem`, for localhost. */
+  readonly folder: string;
+  /** A free port by name, the same for the same name. */
+  port(name: string): number;
+}
+
+/** What to start. */
+export interface Plan {
+  readonly args: readonly string[];
+  /** Content by name; folders are made. */
+  readonly files?: Readonly<Record<string, string | Uint8Array>> | undefined;
+}
+
+/** A server that runs. */
+export interface Real extends AsyncDisposable {
+  readonly folder: string;
+  /** PEM: `open(url, { tls: { ca } })`. */
+  readonly ca: string;
+  /** All that it has written to stdout and stderr. */
+  readonly log: string;
+  port(name: string): number;
+  /** `http://127.0.0.1:port` */
+  plain(name: string): string;
+  /** `https://localhost:port` */
+  secure(name: string): string;
+  /** Resolves once this stands in what it has written from `since` on. */
+  logged(text: string, since?: number): Promise<void>;
+  /** Such as the HUP that makes nginx read its configuration again. */
+  signal(signal: NodeJS.Signals): void;
+  close(): Promise<void>;
+}
+
+const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin'];
+/** Milliseconds for a start, and for a polite end. */
+const [LATEST, GRACE] = [4_000, 3_000];
+/** Ports that the system gives to no client by itself. */
+const [FIRST_PORT, PORTS] = [20_000, 10_000];
+
+/** Its path, where it is installed. */
+export function find(program: Program): string | undefined {
+  return FOLDERS.filter((folder) => folder !== '')
+    .map((folder) => join(folder, program))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false; // It is not here; the next folder may have it.
+  }
+}
+
+/** The title of a describe that needs it. */
+export function titled(program: Program, title: string): string {
+  return find(program) ? title : `${title} (skipped: ${program} is not installed)`;
+}
+
+/** Called in a describe: the server runs while its tests do. Returns what gives it. */
+export function real(program: Program, plan: (place: Place) => Plan | Promise<Plan>): () => Real {
+  let running: Real | undefined;
+  before(async function () {
+    if (!find(program)) return this.skip();
+    running = await start(program, plan);
+  });
+  after(() => running?.close());
+  return () => {
+    if (!running) throw new Error(`${program} does not run`);
+    return running;
+  };
+}
+
+/** Starts it; the ports it names are taken anew when one of them was gone meanwhile. */
+export async function start(program: Program, plan: (place: Place) => Plan | Promise<Plan>): Promise<Real> {
+  for (let tries = 1; ; tries++) {
+    const server = await Server.make(program, plan);
+    if (await server.ready()) return server;
+    await server.close();
+    const taken = /in use|cannot bind/i.test(server.log);
+    if (!taken || tries === 5) throw new Error(`${program} did not start:\n${server.log}`);
+  }
+}
+
+class Server implements Real {
+  readonly folder: string;
+  readonly ca: string;
+  readonly #ports: ReadonlyMap<string, number>;
+  readonly #child: ChildProcess;
+  readonly #gone: Promise<unknown>;
+  readonly #wakes = new Set<() => void>();
+  readonly #onExit = (): void => void this.#child.kill();
+  #log = '';
+  #ended = false;
+
+  static async make(program: Program, plan: (place: Place) => Plan | Promise<Plan>): Promise<Server> {
+    const { ca, localhost } = await certificates();
+    const folder = await mkdtemp(join(tmpdir(), `gunport-${program}-`));
+    const free = await freePorts(16);
+    const ports = new Map<string, number>();
+    const port = (name: string): number => {
+      const known = ports.get(name) ?? free.pop();
+      if (known === undefined) throw new Error('no port is left');
+      ports.set(name, known);
+      return known;
+    };
+    const { args, files } = await plan({ folder, port });
+    const pems = {
+      'key.pem': localhost.key,
+      'cert.pem': localhost.cert,
+      'both.pem': `${localhost.cert}\n${localhost.key}`,
+    };
+    for (const [name, content] of Object.entries({ ...pems, ...files })) {
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, name), content);
+    }
+    return new Server(find(program) ?? program, args, { folder, ports, ca });
+  }
+
+  private constructor(
+    path: string,
+    args: readonly string[],
+    { folder, ports, ca }: { folder: string; ports: ReadonlyMap<string, number>; ca: string },
+  ) {
+    this.folder = folder;
+    this.ca = ca;
+    this.#ports = ports;
+    this.#child = spawn(path, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => this.#said(text));
+    }
+    this.#gone = new Promise((resolve) => {
+      this.#child.once('error', (error) => this.#said(error.message)).once('close', resolve);
+    }).then(() => {
+      this.#ended = true;
+      this.#said('');
+    });
+    process.once('exit', this.#onExit);
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  port(name: string): number {
+    const port = this.#ports.get(name);
+    if (port === undefined) throw new Error(`it has no port ${name}`);
+    return port;
+  }
+
+  plain(name: string): string {
+    return `http://127.0.0.1:${this.port(name)}`;
+  }
+
+  secure(name: string): string {
+    return `https://localhost:${this.port(name)}`;
+  }
+
+  /** Whether it takes connections at each of its ports; not, when it has ended before, or will not. */
+  async ready(): Promise<boolean> {
+    const end = performance.now() + LATEST;
+    for (const port of this.#ports.values()) {
+      while (!(await takes(port))) if (this.#ended || performance.now() > end) return false;
+    }
+    return !this.#ended;
+  }
+
+  async logged(text: string, since = 0): Promise<void> {
+    while (!this.#log.slice(since).includes(text)) {
+      if (this.#ended) throw new Error(`it ended without saying ${text}:\n${this.#log}`);
+      await new Promise<void>((resolve) => this.#wakes.add(resolve));
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async close(): Promise<void> {
+    process.off('exit', this.#onExit);
+    if (!this.#ended) this.signal('SIGTERM');
+    const kill = setTimeout(() => this.signal('SIGKILL'), GRACE);
+    await this.#gone;
+    clearTimeout(kill);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #said(text: string): void {
+    this.#log += text;
+    for (const wake of this.#wakes) wake();
+    this.#wakes.clear();
+  }
+}
+
+async function takes(port: number): Promise<boolean> {
+  const socket = net.connect({ port, host: '127.0.0.1' });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false; // Refused: it does not listen yet.
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Ports where nobody listens at the moment. */
+async function freePorts(count: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if (await isFree(port)) ports.add(port);
+    else if (tries > 1_000) throw new Error('there are no free ports');
+  }
+  return [...ports];
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = net.createServer().listen({ port, host: '127.0.0.1' });
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false; // Somebody has it.
+  }
+  server.close();
+  await once(server, 'close');
+  return true;
+}
