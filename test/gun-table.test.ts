@@ -1,0 +1,117 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+
+// The sources: what runs is compiled, two folders below.
+const TESTS = fileURLToPath(new URL('../../test', import.meta.url));
+const TABLE = readFileSync(join(TESTS, 'GUN.md'), 'utf8');
+
+/** How many tests each suite of Gun has, tunnels and all. */
+const SUITES: Readonly<Record<string, number>> = {
+  gun_SUITE: 59,
+  shutdown_SUITE: 34,
+  flow_SUITE: 10,
+  ping_SUITE: 6,
+  ws_SUITE: 14,
+  send_errors_SUITE: 3,
+  rfc7230_SUITE: 6,
+  rfc7540_SUITE: 39,
+};
+
+interface Row {
+  readonly suite: string;
+  readonly test: string;
+  /** The file, and the sentences of `describe` and `it`; none where there is a reason. */
+  readonly twins: readonly string[];
+  readonly reason: string | undefined;
+}
+
+const rows: readonly Row[] = TABLE.split('\n## ')
+  .slice(1)
+  .flatMap((section) => {
+    const suite = section.slice(0, section.indexOf('\n')).trim();
+    const lines = section.split('\n').filter((line) => /^\| [a-z0-9_]+ \|/.test(line));
+    return lines.map((line): Row => {
+      const [, test = '', cell = ''] = line.split(/(?<!\\)\|/).map((part) => part.trim());
+      const reason = cell.startsWith('none: ') ? cell.slice(6) : undefined;
+      return { suite, test, reason, twins: reason === undefined ? cell.split(' <br> ') : [] };
+    });
+  });
+
+/** Titles of the `it`s of each file: what varies as `…`. */
+const titles = new Map<string, readonly string[]>(
+  readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.test.ts') && name !== 'gun-table.test.ts')
+    .map((name) => [name, titlesIn(readFileSync(join(TESTS, name), 'utf8'))]),
+);
+
+/** All string literals that may be a title, or a part of one. */
+function titlesIn(source: string): string[] {
+  const literals = /(['"`])((?:\\.|(?!\1)[^\\\n])*)\1/g;
+  return [...source.matchAll(literals)].map(([, , text = '']) =>
+    text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'),
+  );
+}
+
+/** Without the names of Gun's tests behind it. */
+function sentenceOf(title: string): string {
+  return title.replace(/ \([^()]*_[^()]*\)$/, '');
+}
+
+/** Names of tests of these suites in the parentheses of a title; `bare`: also those without their suite. */
+function namesIn(title: string, bare: boolean): string[] {
+  const groups = [...title.matchAll(/\(([^()]*)\)/g)].map(([, group = '']) => group.split(', '));
+  return groups.flatMap((items) => {
+    let suite = bare ? 'rfc7540_SUITE' : '';
+    let last = '';
+    return items.flatMap((item) => {
+      const [, named, name = ''] = /^(?:(\w+_SUITE) )?([a-z0-9_]+)$/.exec(item) ?? [];
+      suite = named ?? suite;
+      if (!(suite in SUITES) || !name || (!named && !name.includes('_'))) return [];
+      // `(shutdown_SUITE http1_owner_down, _error)` is two.
+      last = name.startsWith('_') ? last + name : name;
+      return [last];
+    });
+  });
+}
+
+describe("the table of Gun's tests", () => {
+  it('has each test of its suites once', () => {
+    for (const [suite, count] of Object.entries(SUITES)) {
+      const tests = rows.filter((row) => row.suite === suite).map(({ test }) => test);
+      expect(tests, suite).to.have.lengthOf(count);
+      expect(new Set(tests).size, suite).to.equal(count);
+    }
+    expect(rows.map(({ suite }) => suite)).to.satisfy((all: string[]) =>
+      all.every((suite) => suite in SUITES),
+    );
+  });
+
+  it('has a twin for each, which is there, or a reason', () => {
+    const missing = rows.flatMap(({ test, twins, reason }) => {
+      if (reason !== undefined) return reason.length > 10 ? [] : [`${test}: no reason`];
+      return twins.filter((twin) => !exists(twin)).map((twin) => `${test}: ${twin}`);
+    });
+    expect(missing).to.deep.equal([]);
+  });
+
+  it('has every name that a title of a test here gives', () => {
+    const known = new Set(rows.map(({ test }) => test));
+    const unknown = [...titles].flatMap(([file, all]) =>
+      all.flatMap((title) =>
+        namesIn(title, file === 'http/rfc7540.test.ts')
+          .filter((name) => !known.has(name))
+          .map((name) => `${file}: ${name}`),
+      ),
+    );
+    expect(unknown).to.deep.equal([]);
+  });
+
+  function exists(twin: string): boolean {
+    const [, file = '', path = ''] = /^`([^`]*)`: (.*)$/.exec(twin) ?? [];
+    const sentences = (titles.get(file) ?? []).map(sentenceOf);
+    return path.split(' › ').every((sentence) => sentences.includes(sentence));
+  }
+});
