@@ -1,5 +1,5 @@
 // functions — what one message costs in each of the hot functions, by tinybench: `npm run bench -- --functions`.
-// The one file of bench/ that looks behind the public face: it calls what the fast path calls, a slab at a time.
+// It looks behind the public face, as http-functions.ts does: it calls what the fast path calls, a slab at a time.
 // A figure is the median of a call, divided by the messages in it; bytes are in cache, no thread and no socket is
 // involved, so these are floors: run.ts tells what is left of them.
 
@@ -11,16 +11,8 @@ import { type Cursor, maskImage, readHeader, walk, writeHeader } from '../lib/pr
 import { type Parcel, TEXT_BIT } from '../lib/wire.ts';
 import { Inflater } from '../workers/deflate.ts';
 import { SLAB } from '../workers/slabs.ts';
+import { type Case, httpCases } from './http-functions.ts';
 import { buildBlock, PAYLOADS, type PayloadName } from './payloads.ts';
-
-interface Case {
-  readonly name: string;
-  /** Messages that one call deals with. */
-  readonly messages: number;
-  readonly call: () => unknown;
-  /** Before each call, not timed. */
-  readonly prepare?: () => void;
-}
 
 const TIME = 300;
 /** Messages of one call where no slab says otherwise. */
@@ -36,6 +28,7 @@ export async function benchFunctions(): Promise<void> {
     await inflating(),
     ...reading(binary.parcel, text.parcel),
     ...sending(),
+    ...httpCases(),
   ];
   const bench = new Bench({ time: TIME, iterations: 16, throws: true });
   for (const { name, call, prepare } of cases) {

@@ -1,6 +1,6 @@
-// measure — one window of one peer: how many messages, and how long the main thread was at work for them.
-// Called by run.ts for each peer in turn.
-// Invariant: every window has a fresh connection and begins with a quiet main thread and an empty nursery, so that no
+// measure — one round of one peer: how much, and how long the main thread was at work for it.
+// Called by run.ts, through the works, for each peer in turn.
+// Invariant: every round has a fresh connection and begins with a quiet main thread and an empty nursery, so that no
 // peer pays for another's garbage or backlog; what was counted is checked against the size of a message.
 // Active time is all time in which the loop did not wait for events (performance.eventLoopUtilization). Where more
 // threads are busy than there are cores it has the wait for a core in it, so the CPU time of the thread stands beside.
@@ -10,23 +10,8 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Close, Peer, Source, Tally } from './peer.ts';
-
-export interface Sample {
-  readonly messages: number;
-  /** Length of the window as it came out, in ms. */
-  readonly elapsed: number;
-  /** Messages per second. */
-  readonly rate: number;
-  /** Main thread's active time per message, in ns. */
-  readonly activeNs: number;
-  /** The part of `activeNs` in which the main thread had a core; undefined where the system does not tell. */
-  readonly mainCpuNs: number | undefined;
-  /** CPU time of the whole process, all its threads, per message, in ns. */
-  readonly cpuNs: number;
-  /** Share of the window that the main thread was at work, 0 to 1. */
-  readonly busy: number;
-}
+import type { Carrier, Open, Sample, Tally } from './peer.ts';
+import { quantile } from './results.ts';
 
 export interface Times {
   readonly window: number;
@@ -35,63 +20,89 @@ export interface Times {
 
 /** For a connection to open, and for its first message, in ms. */
 const OPEN_DEADLINE = 10_000;
+const MIB = 1024 * 1024;
 
 const collectGarbage = exposeGc();
 
-/** @throws when the peer cannot open, ends early, receives nothing, or loses bytes. */
-export async function measure(peer: Peer, source: Source, times: Times): Promise<Sample> {
+/** A window out of what has no end. `size`: bytes of one message.
+ *  @throws when the peer cannot open, ends early, receives nothing, or loses bytes. */
+export async function measure(open: Open, size: number, { window, warmup }: Times): Promise<Sample> {
   const tally: Tally = { messages: 0, bytes: 0, error: undefined };
   await settle();
-  const close = await opened(peer, source, tally);
+  const close = await opened(open(tally));
   try {
-    await delay(times.warmup);
+    await delay(warmup);
     await firstMessage(tally);
-    return await sample(tally, source, times.window);
+    return await windowOf(tally, size, window);
   } finally {
     await close();
   }
 }
 
-async function sample(tally: Tally, source: Source, window: number): Promise<Sample> {
+/** One thing from its beginning to its end, counted in MiB. @throws as `measure`. */
+export async function measureWhole(open: () => Promise<Carrier>, size: number): Promise<Sample> {
+  await settle();
+  const carrier = await opened(open());
+  try {
+    const stop = begin();
+    const bytes = await carrier.fetch();
+    const found = stop(bytes / MIB);
+    if (bytes !== size) throw new Error(`${size} bytes came as ${bytes}`);
+    return found;
+  } finally {
+    await carrier.close();
+  }
+}
+
+async function windowOf(tally: Tally, size: number, window: number): Promise<Sample> {
+  const stop = begin();
+  const before = tally.messages;
+  if (tally.took) tally.took = [];
+  await delay(window);
+  const found = stop(tally.messages - before);
+  check(tally, size);
+  if (found.messages === 0) throw new Error(`no message in ${Math.round(found.elapsed)} ms`);
+  return tally.took ? { ...found, p50: quantile(tally.took, 0.5) } : found;
+}
+
+/** Starts all clocks; the result stops them. */
+function begin(): (messages: number) => Sample {
   const cpu = process.cpuUsage();
   const mainCpu = mainThreadCpu();
   const loop = performance.eventLoopUtilization();
   const start = performance.now();
-  const before = tally.messages;
-  await delay(window);
-  const messages = tally.messages - before;
-  const elapsed = performance.now() - start;
-  const { active, utilization } = performance.eventLoopUtilization(loop);
-  const { user, system } = process.cpuUsage(cpu);
-  const mainCpuAfter = mainThreadCpu();
-  check(tally, source);
-  if (messages === 0) throw new Error(`no message in ${Math.round(elapsed)} ms`);
-  return {
-    messages,
-    elapsed,
-    rate: (messages / elapsed) * 1_000,
-    activeNs: (active / messages) * 1e6,
-    mainCpuNs: mainCpu && mainCpuAfter && (mainCpuAfter - mainCpu) / messages,
-    cpuNs: ((user + system) / messages) * 1_000,
-    busy: utilization,
+  return (messages) => {
+    const elapsed = performance.now() - start;
+    const { active, utilization } = performance.eventLoopUtilization(loop);
+    const { user, system } = process.cpuUsage(cpu);
+    const mainCpuAfter = mainThreadCpu();
+    return {
+      messages,
+      elapsed,
+      rate: (messages / elapsed) * 1_000,
+      activeNs: (active / messages) * 1e6,
+      mainCpuNs: mainCpu && mainCpuAfter && (mainCpuAfter - mainCpu) / messages,
+      cpuNs: ((user + system) / messages) * 1_000,
+      busy: utilization,
+    };
   };
 }
 
-function check({ messages, bytes, error }: Tally, { payload }: Source): void {
+function check({ messages, bytes, error }: Tally, size: number): void {
   if (error !== undefined) throw error;
   // A peer that counts fractions of messages is right to a millionth.
-  if (Math.abs(bytes / (messages * payload.size) - 1) > 1e-6) {
-    throw new Error(`${messages} messages of ${payload.size} bytes came as ${bytes} bytes`);
+  if (Math.abs(bytes / (messages * size) - 1) > 1e-6) {
+    throw new Error(`${messages} messages of ${size} bytes came as ${bytes} bytes`);
   }
 }
 
-async function opened(peer: Peer, source: Source, tally: Tally): Promise<Close> {
+async function opened<T>(opening: Promise<T>): Promise<T> {
   const late = new AbortController();
   const deadline = delay(OPEN_DEADLINE, undefined, { signal: late.signal }).then(() => {
     throw new Error(`not open within ${OPEN_DEADLINE} ms`);
   });
   try {
-    return await Promise.race([peer.open(source, tally), deadline]);
+    return await Promise.race([opening, deadline]);
   } finally {
     late.abort();
     deadline.catch(() => {}); // The race has had its answer.

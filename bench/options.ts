@@ -3,8 +3,15 @@
 // Invariant: what is not understood is an UsageError that names the option and the value; nothing is guessed.
 
 import { parseArgs } from 'node:util';
+import { HTTP_NAMES, type HttpName } from './http-answers.ts';
+import { DOWNLOADER_NAMES } from './http-downloads.ts';
+import { HTTP_PEER_NAMES } from './http-peers.ts';
 import { PAYLOAD_NAMES, type PayloadName } from './payloads.ts';
-import { PEER_NAMES, type PeerName } from './peers.ts';
+import { FEED_PEER_NAMES } from './peers.ts';
+
+const PEER_NAMES: readonly string[] = [
+  ...new Set<string>([...FEED_PEER_NAMES, ...HTTP_PEER_NAMES, ...DOWNLOADER_NAMES]),
+];
 
 export interface BenchOptions {
   /** Rounds per payload; each has one window of each peer. Default 7, with --quick 3. */
@@ -13,8 +20,13 @@ export interface BenchOptions {
   readonly window: number;
   /** Time from open to the window's start in ms. Default 250, with --quick 150. */
   readonly warmup: number;
+  /** WebSocket feeds that are received. */
   readonly payloads: readonly PayloadName[];
-  readonly peers: readonly PeerName[];
+  /** What is asked over HTTP. */
+  readonly http: readonly HttpName[];
+  readonly peers: readonly string[];
+  /** Length of a download in MiB. Default 1 024, with --quick 256. */
+  readonly mib: number;
   /** Where to write all figures as JSON. */
   readonly json: string | undefined;
   /** Run the micro-benchmarks of functions.ts instead. */
@@ -31,7 +43,8 @@ export const USAGE: string = `usage: npm run bench -- [options]
   --window MS       length of a measured window (default 500)
   --warmup MS       time from open to the window's start (default 250)
   --quick           3 rounds, windows of 300 ms after 150 ms, where not given otherwise
-  --only A,B        payloads: ${PAYLOAD_NAMES.join(', ')}
+  --mib N           length of a download in MiB (default 1024, with --quick 256)
+  --only A,B        feeds: ${PAYLOAD_NAMES.join(', ')}; HTTP: ${HTTP_NAMES.join(', ')}
   --peers A,B       peers: ${PEER_NAMES.join(', ')}
   --json FILE       write all figures to FILE
   --functions       the hot functions alone, by tinybench
@@ -41,11 +54,14 @@ export const USAGE: string = `usage: npm run bench -- [options]
 export function readOptions(argv: readonly string[]): BenchOptions {
   const values = parse(argv);
   const quick = values.quick ?? false;
+  const works = list<string>('--only', values.only, [...PAYLOAD_NAMES, ...HTTP_NAMES]);
   return {
     rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
     window: integer('--window', values.window, quick ? 300 : 500, [10, 60_000]),
     warmup: integer('--warmup', values.warmup, quick ? 150 : 250, [0, 60_000]),
-    payloads: list('--only', values.only, PAYLOAD_NAMES),
+    payloads: PAYLOAD_NAMES.filter((name) => works.includes(name)),
+    http: HTTP_NAMES.filter((name) => works.includes(name)),
+    mib: integer('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
     peers: list('--peers', values.peers, PEER_NAMES),
     json: values.json,
     functions: values.functions ?? false,
@@ -66,6 +82,7 @@ const OPTIONS = {
   window: { type: 'string' },
   warmup: { type: 'string' },
   quick: { type: 'boolean' },
+  mib: { type: 'string' },
   only: { type: 'string' },
   peers: { type: 'string' },
   json: { type: 'string' },

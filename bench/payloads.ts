@@ -31,6 +31,14 @@ export const PAYLOADS: Readonly<Record<PayloadName, Payload>> = {
   },
 };
 
+/** What there is to receive. */
+export interface Source {
+  readonly url: string;
+  readonly payload: Payload;
+  /** Mean size of a message's frame on the wire, in bytes. */
+  readonly frameBytes: number;
+}
+
 /** A block of about a megabyte: few calls of write for many messages, and it fits into a cache. */
 const BLOCK_BYTES = 1024 * 1024;
 

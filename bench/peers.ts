@@ -1,5 +1,5 @@
 // peers — the ways to receive a feed on the main thread that are compared, behind one door.
-// Opened by measure.ts, once a round each; thread-peers.ts has those that put ws into a worker.
+// Opened through feed-works.ts, once a round each; thread-peers.ts has those that put ws into a worker.
 // Invariant: each counts a message when the main thread's own code has it in its hands as a user would: text as a
 // string, binary as bytes. No peer is spared work that another does, and no peer does work that its users would not.
 
@@ -7,10 +7,11 @@ import { connect as dial, type Socket } from 'node:net';
 import { Agent, buildConnector, WebSocket as UndiciWebSocket } from 'undici';
 import { WebSocket } from 'ws';
 import { type Batch, type Connection, Pool, type WsStream } from '../lib/index.ts';
-import type { Close, Peer, Source, Tally } from './peer.ts';
+import type { Payload, Source } from './payloads.ts';
+import type { Close, Tally } from './peer.ts';
 import { comlinkPeer, postPeer } from './thread-peers.ts';
 
-export const PEER_NAMES = [
+export const FEED_PEER_NAMES = [
   'events',
   'for-await',
   'batches',
@@ -22,9 +23,18 @@ export const PEER_NAMES = [
   'ws-comlink',
   'raw',
 ] as const;
-export type PeerName = (typeof PEER_NAMES)[number];
+export type FeedPeerName = (typeof FEED_PEER_NAMES)[number];
 
-export const PEERS: Readonly<Record<PeerName, Peer>> = {
+/** A way to receive a feed. */
+export interface FeedPeer {
+  readonly label: string;
+  /** Opens a fresh connection and counts what comes into `tally`. */
+  readonly open: (source: Source, tally: Tally) => Promise<Close>;
+  /** Where it would only repeat another row. */
+  readonly skips?: (payload: Payload) => boolean;
+}
+
+export const FEED_PEERS: Readonly<Record<FeedPeerName, FeedPeer>> = {
   events: { label: "gunport, 'message' events", open: gunport(onEvents) },
   'for-await': { label: 'gunport, for await', open: gunport(forAwait) },
   batches: {
@@ -54,7 +64,7 @@ type Reader = (feed: Feed, tally: Tally, text: boolean) => Promise<void> | void;
 // One thread for all rounds, as a program would have it; idle, it keeps nothing alive.
 let pool: Pool | undefined;
 
-function gunport(read: Reader): Peer['open'] {
+function gunport(read: Reader): FeedPeer['open'] {
   return async ({ url, payload }, tally) => {
     pool ??= new Pool({ threads: 1 });
     const feed = await pool.connect(url, { compress: payload.compressed });

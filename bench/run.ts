@@ -1,18 +1,17 @@
-// run — `npm run bench`: gunport against what else one could receive a WebSocket feed with, in one run.
-// One server process and the same bytes for all; rounds in which each peer has one window, begun by another peer each
-// time, so that drift and neighbours hit all alike. Medians, and ratios against ws on main.
+// run — `npm run bench`: gunport against what else one could receive a WebSocket feed or HTTP answers with, in one run.
+// One server process and the same bytes for all who do a work; rounds in which each peer has its turn, begun by another
+// peer each time, so that drift and neighbours hit all alike. Medians, and ratios against one of them.
 // Leaves with 0 when every peer ran (whatever the verdict: machines are shared), 1 when one failed, 2 on bad options.
 // Figures of a run, and how to read them: RESULTS.md.
 
 import { writeFile } from 'node:fs/promises';
-import { Feed } from './feed.ts';
+import { type FeedReady, type HttpReady, ServerProcess } from './feed.ts';
+import { feedWorks } from './feed-works.ts';
+import { httpWorks } from './http-works.ts';
 import { describeMachine, neighbours } from './machine.ts';
-import { measure } from './measure.ts';
 import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
-import { PAYLOADS, type PayloadName } from './payloads.ts';
-import type { Source } from './peer.ts';
-import { PEERS } from './peers.ts';
-import { figures, judge, type Row } from './results.ts';
+import type { Work } from './peer.ts';
+import { baseOf, figures, judge, type Row } from './results.ts';
 import { LEGEND, Progress, tableOf, verdictOf } from './table.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -39,19 +38,27 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function compare(options: BenchOptions): Promise<number> {
+  const { payloads, http, mib } = options;
   console.log(describeMachine());
-  console.log(describeRun(options));
   const othersBefore = await neighbours();
-  await using feed = await Feed.start(options.payloads);
+  await using feeds = payloads.length > 0 ? await ServerProcess.start<FeedReady>('server', payloads) : null;
+  const large = mib * 1024 * 1024;
+  await using answers =
+    http.length > 0 ? await ServerProcess.start<HttpReady>('http-server', [String(large)]) : null;
+  const works = [
+    ...(feeds ? feedWorks(payloads, feeds.ready, options) : []),
+    ...(answers ? httpWorks(http, answers.ready, large, options) : []),
+  ].map((work) => ({ ...work, peers: work.peers.filter(({ name }) => options.peers.includes(name)) }));
+  console.log(describeRun(options, works));
   const rows: Row[] = [];
-  for (const payload of options.payloads) {
-    const found = await roundsOf(payload, feed, options);
+  for (const work of works) {
+    const found = await roundsOf(work, options);
     rows.push(...found);
-    console.log(`\n${tableOf(payload, found)}\n`);
+    console.log(`\n${tableOf(work, found)}\n`);
   }
   console.log(`${LEGEND}\n`);
   const verdicts = judge(rows);
-  if (verdicts.length > 0) console.log(verdictOf(verdicts));
+  if (verdicts.length > 0) console.log(verdictOf(verdicts, works));
   const others = [othersBefore, await neighbours()];
   const shares = others.map((share) => `${Math.round(share * 100)} %`);
   console.log(`\nOthers kept ${shares.join(' of this machine busy before the run, ')} after it`);
@@ -59,35 +66,34 @@ async function compare(options: BenchOptions): Promise<number> {
   return rows.some(({ error }) => error !== undefined) ? 1 : 0;
 }
 
-async function roundsOf(payload: PayloadName, feed: Feed, options: BenchOptions): Promise<Row[]> {
-  const peers = options.peers.filter((peer) => !PEERS[peer].skips?.(PAYLOADS[payload]));
-  const rows = peers.map((peer): Row => ({ payload, peer, samples: [] }));
-  const source: Source = {
-    url: feed.url(payload),
-    payload: PAYLOADS[payload],
-    frameBytes: feed.frameBytes(payload),
-  };
+async function roundsOf(work: Work, options: BenchOptions): Promise<Row[]> {
+  const { name, base, peers } = work;
+  const rows = peers.map(
+    (peer): Row => ({ work: name, peer: peer.name, isBase: peer.name === base.peer, samples: [] }),
+  );
   const progress = new Progress(options.rounds);
   for (let round = 0; round < options.rounds; round++) {
     for (let turn = 0; turn < rows.length; turn++) {
-      const row = rows[(turn + round) % rows.length];
-      if (!row) continue;
-      progress.window(payload, round, row.peer);
+      const place = (turn + round) % rows.length;
+      const [row, peer] = [rows[place], peers[place]];
+      if (!row || !peer) continue;
+      progress.window(work, round, peer);
       try {
-        row.samples[round] = await measure(PEERS[row.peer], source, options);
+        row.samples[round] = await peer.measure();
       } catch (error) {
         row.samples[round] = undefined;
         row.error = `round ${round + 1}: ${error instanceof Error ? error.message : String(error)}`;
       }
     }
-    progress.round(rows, round);
+    progress.round(work, rows, round);
   }
   progress.done();
   return rows;
 }
 
-function describeRun({ rounds, window, warmup, payloads, peers }: BenchOptions): string {
-  const seconds = Math.round((rounds * payloads.length * peers.length * (window + warmup + 120)) / 1_000);
+function describeRun({ rounds, window, warmup }: BenchOptions, works: readonly Work[]): string {
+  const turns = works.reduce((sum, { peers }) => sum + peers.length, 0);
+  const seconds = Math.round((rounds * turns * (window + warmup + 120)) / 1_000);
   return `${rounds} rounds of ${window} ms a peer after ${warmup} ms of warm-up; this takes about ${seconds} s`;
 }
 
@@ -99,10 +105,7 @@ interface Report {
 }
 
 async function writeJson(file: string, { options, others, rows }: Report): Promise<void> {
-  const results = rows.map((row) => {
-    const base = rows.find(({ payload, peer }) => payload === row.payload && peer === 'ws');
-    return { ...row, ...figures(row, base) };
-  });
+  const results = rows.map((row) => ({ ...row, ...figures(row, baseOf(row.work, rows)) }));
   const about = { date: new Date().toISOString(), machine: describeMachine(), others, options };
   await writeFile(file, `${JSON.stringify({ ...about, results, verdicts: judge(rows) }, undefined, 2)}\n`);
 }

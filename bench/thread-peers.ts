@@ -5,7 +5,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import * as comlink from 'comlink';
 import { siblingPath } from './feed.ts';
-import type { Close, Source, Tally } from './peer.ts';
+import type { Source } from './payloads.ts';
+import type { Close, Tally } from './peer.ts';
 import type { FeedApi, Task } from './worker-ws.ts';
 
 /** One postMessage a message. */
