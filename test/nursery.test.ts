@@ -51,7 +51,9 @@ async function marks(used: boolean): Promise<number> {
 }
 
 describe('the nursery', () => {
-  it('has moved memory collected without a look at the whole heap', async () => {
+  it('has moved memory collected without a look at the whole heap', async function () {
+    // Of V8 as Node 20 has it: later ones look at the whole heap anyhow.
+    if (!process.version.startsWith('v20.')) this.skip();
     expect(await marks(true)).to.be.below((await marks(false)) / 2);
   });
 });

@@ -63,7 +63,9 @@ export function refusalNotices(stream: number, error: ConnectionError): HttpNoti
     [value].flat().flatMap((one) => [name, one]),
   );
   const response: HttpNotice = { type: 'response', stream, fin: body.length === 0, status, rawHeaders };
-  return body.length === 0 ? [response] : [response, { type: 'data', stream, fin: true, data: body.slice() }];
+  return body.length === 0
+    ? [response]
+    : [response, { type: 'data', stream, fin: true, data: new Uint8Array(body) }];
 }
 
 /** The socket was lost, or the server of HTTP/2 goes away. */

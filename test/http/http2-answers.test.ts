@@ -7,6 +7,8 @@ import type { Fields } from '../support/hpack.ts';
 import { rejects } from '../support/rejects.ts';
 
 const OK = { ':status': 200 } as const;
+/** The nghttp2 of Node 22 and later takes two of the faults for the connection's. */
+const ENDS_ALL = Number(process.versions['nghttp2']?.split('.')[1]) > 61;
 
 describe('an answer over HTTP/2', () => {
   const { both } = h2talks();
@@ -201,6 +203,10 @@ describe('an answer over HTTP/2 that is malformed', () => {
       const [bad, good] = await server.requests(2);
       server.send(...frames(bad!.stream));
       const words = await wordsOf(connection, stream);
+      if (ENDS_ALL && /HEAD|longer/.test(what)) {
+        await rejects(other.text(), 'ERR_GUNPORT_PROTOCOL');
+        return;
+      }
       expect(words.at(-1)).to.match(/^ERR_GUNPORT_(PROTOCOL|RESET)/);
       server.answer(good!.stream, 200, 'well');
       expect(await other.text()).to.equal('well');

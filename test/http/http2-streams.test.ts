@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import * as http2 from 'node:http2';
+import { getDefaultHighWaterMark } from 'node:stream';
 import { expect } from 'chai';
 import * as h2 from '../support/h2frames.ts';
 import { echoing, h2talks, wordsOf } from '../support/h2origin.ts';
@@ -214,9 +215,10 @@ describe('the windows of HTTP/2', () => {
       server.send(h2.data(id, part));
       await server.roundTrip();
     }
-    expect(
-      server.frames.filter(({ type, stream }) => type === 'windowUpdate' && stream === id),
-    ).to.deep.equal([]);
+    // What node:http2 keeps for who reads counts as read: 16 KiB with Node 20, 64 with later ones.
+    const updates = server.frames.filter(({ type, stream }) => type === 'windowUpdate' && stream === id);
+    const given = updates.reduce((sum, { value }) => sum + value, 0);
+    expect(given).to.be.at.most(getDefaultHighWaterMark(false));
     for (let i = 0; i < 5; i++) {
       const other = connection.get('/other').bytes();
       const next = await server.request();

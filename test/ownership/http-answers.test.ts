@@ -145,7 +145,11 @@ for (const speaks of BOTH) {
       const there = await on.loop(stream);
       const parts = there[Symbol.asyncIterator]();
       expect(expectCounted([(await parts.next()).value])).to.equal(1_000);
-      expect(await errorOf(parts.next())).to.include({ code: 'ERR_GUNPORT_RESET' });
+      // Later ones than Node 20 look at its length first.
+      const codes = ['ERR_GUNPORT_RESET', 'ERR_GUNPORT_PROTOCOL'];
+      expect(await errorOf(parts.next()))
+        .to.have.property('code')
+        .that.is.oneOf(codes);
       const lost = there.connection.streams.get(other.id) as Answered;
       expect(await errorOf(lost.text())).to.include({ code: 'ERR_GUNPORT_RESET' });
     });

@@ -64,7 +64,7 @@ export class Upgrading {
 
   /** It was answered; undefined while it is not. */
   get refusal(): ConnectionError | undefined {
-    return this.#head && refusal(this.#head, Buffer.concat(this.#body));
+    return this.#head && refusal(this.#head, new Uint8Array(Buffer.concat(this.#body)));
   }
 
   /** Nothing more of a refusal's body is kept. */
