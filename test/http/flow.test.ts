@@ -331,7 +331,7 @@ describe('a reader that stops, on HTTP/2, beside others (F1)', () => {
   });
 
   it('is given its time by a connection whose server has said GOAWAY (F2)', async () => {
-    const { connection, goaway, next } = await stageOn('HTTP/2', kit, { retry: 0, closingTimeout: 50 });
+    const { connection, goaway, next } = await stageOn('HTTP/2', kit, { retry: 0, closingTimeout: 300 });
     const stream = connection.get('/');
     const sending = send(await next(), 32 * MiB);
     await stream.response();
@@ -339,7 +339,7 @@ describe('a reader that stops, on HTTP/2, beside others (F1)', () => {
     goaway(1);
     // The clock of another request, which is none of this connection's.
     const other = await stageOn('HTTP/2', kit);
-    await rejects(other.connection.get('/', { requestTimeout: 200 }).response(), 'ERR_GUNPORT_TIMEOUT');
+    await rejects(other.connection.get('/', { requestTimeout: 900 }).response(), 'ERR_GUNPORT_TIMEOUT');
     expect(await stream.bytes()).to.have.lengthOf(32 * MiB);
     await sending.all;
   });
