@@ -1,19 +1,15 @@
 // sending — what one WebSocket has sent: laid out, posted once per tick, counted until it has left the process.
-// Held by stream.ts. Invariant: bytes in `buffered` are still in this process (owner's thread, port or worker);
+// Held by speaking.ts. Invariant: bytes in `buffered` are still in this process (owner's thread, port or worker);
 // nothing is posted but from `flush()`, in the order of the calls. Source: WHATWG bufferedAmount; promise F3.
 
-import { type WaitOptions, wait } from './await.ts';
-import { describe, OptionError, StreamError } from './errors.ts';
+import type { WaitOptions } from './await.ts';
+import { checkBuffered, Drains } from './drains.ts';
+import { describe, OptionError } from './errors.ts';
 import { Layout } from './layout.ts';
 import type { Cast } from './wire.ts';
 
 /** What can be sent as one message: text as a string, anything else as binary. It is copied. */
 export type Sendable = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
-
-interface Drain {
-  readonly mark: number;
-  readonly settle: (error?: Error) => void;
-}
 
 /** @internal */
 export class Sending {
@@ -24,7 +20,7 @@ export class Sending {
   #scheduled = false;
   #sent: number;
   #flushed: number;
-  #drains: Drain[] = [];
+  readonly #drains = new Drains();
 
   constructor(
     stream: number,
@@ -51,13 +47,7 @@ export class Sending {
   /** Copies. False above `maxBuffered`: wait for `drained()`.
    *  @throws {StreamError} ERR_GUNPORT_OVERLOADED above four times that. @throws {OptionError} not sendable. */
   add(data: Sendable | readonly Sendable[]): boolean {
-    if (this.buffered > 4 * this.#maxBuffered) {
-      throw new StreamError(
-        'ERR_GUNPORT_OVERLOADED',
-        `${this.buffered} bytes wait to be sent, more than 4 times maxBuffered (${this.#maxBuffered})`,
-        { reason: this.buffered },
-      );
-    }
+    checkBuffered(this.buffered, this.#maxBuffered);
     if (typeof data === 'string') this.#layout.text(data);
     else if (Array.isArray(data)) {
       for (const one of data) assertSendable(one);
@@ -86,38 +76,21 @@ export class Sending {
   /** Resolves when all that was sent until now has left the process. */
   drained(options: WaitOptions): Promise<void> {
     this.flush();
-    return wait<void>('drained()', options, (settle) => {
-      const drain: Drain = {
-        mark: this.#sent,
-        settle: (error) => (error ? settle(error) : settle(undefined, undefined)),
-      };
-      if (this.#flushed >= this.#sent) drain.settle();
-      else this.#drains.push(drain);
-      return () => {
-        this.#drains = this.#drains.filter((other) => other !== drain);
-      };
-    });
+    return this.#drains.wait(this.#sent, this.#flushed, options);
   }
 
   /** The process reports how many bytes are gone, cumulative; with an error: those not told of before were dropped. */
   gone(bytes: number, error?: Error): void {
     // A report from before a loss may come after it.
     this.#flushed = Math.max(this.#flushed, bytes);
-    this.#settle((drain) => drain.mark <= bytes, error);
+    this.#drains.settle(error, bytes);
   }
 
   /** Nothing that is still here will ever be sent. */
   fail(error: Error): void {
     this.#layout.take();
     this.#flushed = this.#sent;
-    this.#settle(() => true, error);
-  }
-
-  #settle(which: (drain: Drain) => boolean, error?: Error): void {
-    if (this.#drains.length === 0) return;
-    const settled = this.#drains.filter(which);
-    this.#drains = this.#drains.filter((drain) => !settled.includes(drain));
-    for (const drain of settled) drain.settle(error);
+    this.#drains.settle(error);
   }
 
   #lay(data: Sendable): void {

@@ -2,13 +2,9 @@
 // Held by stream.ts. Invariant: nothing is posted that its framing would not allow; bytes in `buffered` are still in
 // this process. Source: gun:data/4, whose process crashes where this throws; promise F3.
 
-import { type WaitOptions, wait } from './await.ts';
+import type { WaitOptions } from './await.ts';
+import { checkBuffered, Drains } from './drains.ts';
 import { StreamError } from './errors.ts';
-
-interface Drain {
-  readonly mark: number;
-  readonly settle: (error?: Error) => void;
-}
 
 /** @internal */
 export class Uploading {
@@ -18,7 +14,7 @@ export class Uploading {
   #open: boolean;
   #sent: number;
   #flushed: number;
-  #drains: Drain[] = [];
+  readonly #drains = new Drains();
 
   constructor(
     maxBuffered: number,
@@ -32,10 +28,6 @@ export class Uploading {
     this.#flushed = flushed;
   }
 
-  /** More of it may be given. */
-  get isOpen(): boolean {
-    return this.#open;
-  }
   get buffered(): number {
     return this.#sent - this.#flushed;
   }
@@ -62,10 +54,7 @@ export class Uploading {
         throw new StreamError('ERR_GUNPORT_BAD_STATE', text, { reason: this.#left });
       }
     }
-    if (this.buffered > 4 * this.#maxBuffered) {
-      const text = `${this.buffered} bytes wait to be sent, more than 4 times maxBuffered (${this.#maxBuffered})`;
-      throw new StreamError('ERR_GUNPORT_OVERLOADED', text, { reason: this.buffered });
-    }
+    checkBuffered(this.buffered, this.#maxBuffered);
     if (this.#left !== undefined) this.#left -= bytes;
     if (fin) this.#open = false;
     this.#sent += bytes;
@@ -74,41 +63,24 @@ export class Uploading {
 
   /** Resolves when all that was given until now has left the process. */
   drained(options: WaitOptions): Promise<void> {
-    return wait<void>('drained()', options, (settle) => {
-      const drain: Drain = {
-        mark: this.#sent,
-        settle: (error) => (error ? settle(error) : settle(undefined, undefined)),
-      };
-      if (this.#flushed >= this.#sent) drain.settle();
-      else this.#drains.push(drain);
-      return () => {
-        this.#drains = this.#drains.filter((other) => other !== drain);
-      };
-    });
+    return this.#drains.wait(this.#sent, this.#flushed, options);
   }
 
   /** So many bytes have left, in all. */
   gone(bytes: number): void {
     this.#flushed = Math.max(this.#flushed, bytes);
-    this.#settle((drain) => drain.mark <= this.#flushed, undefined);
+    this.#drains.settle(undefined, this.#flushed);
   }
 
   /** Nothing that is still here will be sent, or its answer has come and the rest does not matter. */
   over(error: Error | undefined): void {
     this.#open = false;
     this.#flushed = this.#sent;
-    this.#settle(() => true, error);
+    this.#drains.settle(error);
   }
 
   /** Given away. */
   fail(error: Error): void {
-    this.#settle(() => true, error);
-  }
-
-  #settle(which: (drain: Drain) => boolean, error: Error | undefined): void {
-    const settled = this.#drains.filter(which);
-    if (settled.length === 0) return;
-    this.#drains = this.#drains.filter((drain) => !settled.includes(drain));
-    for (const drain of settled) drain.settle(error);
+    this.#drains.settle(error);
   }
 }

@@ -23,6 +23,7 @@ const HOUSE = `
   3 owner    lib/streamhost.ts lib/hold.ts lib/answer.ts
   3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
   3 owner    lib/ending.ts lib/chunks.ts lib/uploading.ts
+  3 owner    lib/drains.ts
   3 owner    lib/await.ts
   2 owner    lib/settings.ts lib/queue.ts lib/host.ts
   2 owner    lib/httpsettings.ts
