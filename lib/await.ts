@@ -4,7 +4,7 @@
 // Source: gun:await/4 with a monitor; AbortSignal of WHATWG DOM.
 
 import { whenAborted } from './aborts.ts';
-import { LONGEST } from './checks.ts';
+import { checkSignal, LONGEST } from './checks.ts';
 import { describe, OptionError, TimeoutError } from './errors.ts';
 
 /** What every wait takes. */
@@ -90,9 +90,7 @@ export function checkWait(timeout: unknown, signal: unknown): void {
       `timeout must be milliseconds from 0 to ${LONGEST} or Infinity, got ${describe(timeout)}`,
     );
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new OptionError(`signal must be an AbortSignal, got ${describe(signal)}`);
-  }
+  checkSignal(signal);
 }
 
 function aborted(what: string, signal: AbortSignal): TimeoutError {

@@ -43,6 +43,12 @@ export function integer(
   throw new OptionError(`${name} must be an integer from ${least}${to}, got ${describe(value)}`);
 }
 
+/** A signal, or none. @throws {OptionError} @internal */
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw new OptionError(`signal must be an AbortSignal, got ${describe(value)}`);
+}
+
 /** A count of messages. @throws {OptionError} @internal */
 export function checkMessages(messages: unknown): void {
   if (typeof messages === 'number' && Number.isInteger(messages) && messages >= 1) return;

@@ -6,6 +6,7 @@
 
 import { MessagePort } from 'node:worker_threads';
 import {
+  checkSignal,
   flag,
   type Given,
   headerList,
@@ -211,11 +212,6 @@ function lowerNames(list: readonly string[]): readonly string[] {
 function checkReplyTo(value: unknown): MessagePort | undefined {
   if (value === undefined || value instanceof MessagePort) return value;
   throw new OptionError(`replyTo must be a MessagePort, got ${describe(value)}`);
-}
-
-function checkSignal(value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
-  throw new OptionError(`signal must be an AbortSignal, got ${describe(value)}`);
 }
 
 function declaredLength(headers: readonly string[]): number | undefined {

@@ -7,6 +7,7 @@
 
 import { isIP } from 'node:net';
 import {
+  checkSignal,
   flag,
   type Given,
   headerList,
@@ -198,11 +199,6 @@ function checkCompress(value: unknown): CompressSettings | undefined {
     // -1 is zlib's own choice, Z_DEFAULT_COMPRESSION.
     level: given['compress.level'] === undefined ? -1 : integer(given, 'compress.level', 6, [0, 9]),
   };
-}
-
-function checkSignal(value: unknown): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
-  throw new OptionError(`signal must be an AbortSignal, got ${describe(value)}`);
 }
 
 function checkSocketPath(value: unknown): string | undefined {
