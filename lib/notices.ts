@@ -1,5 +1,5 @@
 // notices — what has arrived about one request and nobody has been given yet.
-// Filled by stream.ts; read by whoever awaits: one notice at a time, first come, first served.
+// Filled by answer.ts; read by whoever awaits: one notice at a time, first come, first served.
 // Invariant: a notice is in exactly one of {this queue, a user's hands}; the end comes after the last of them; sealed,
 // nothing leaves. Source: Erlang's mailbox, by stream; gun:await/4.
 

@@ -1,5 +1,5 @@
 // pings — the user's pings that have no pong yet.
-// Held by stream.ts; the times are taken beside the socket, by workers/keepalive.ts.
+// Held by speaking.ts; the times are taken beside the socket, by workers/keepalive.ts.
 // Invariant: each settles once. Source: RFC 6455 §5.5.2.
 
 import { type WaitOptions, wait } from './await.ts';

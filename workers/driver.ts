@@ -1,13 +1,13 @@
 // driver — the contract between a connection process and the protocol on its socket.
-// Implemented by upgrade.ts, takeover.ts, http1/driver.ts and http2/driver.ts; called by process.ts, which is their DriverHost.
+// Implemented by upgrade.ts, takeover.ts, http1/driver.ts and http2/driver.ts; called by link.ts, which is their DriverHost.
 // Invariant: a driver decides nothing about connections; it tells the process, which does.
 // Source: undici's context object, with Gun's verbs; the door of Python's websockets.
 
-import type { ConnectionError, GunportError } from '../lib/errors.ts';
+import { type ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
 import type { RequestSettings } from '../lib/httpwire.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
 import type { Headers, Protocol } from '../lib/types.ts';
-import type { Closed, Settings } from '../lib/wire.ts';
+import type { Closed, Notice, Settings } from '../lib/wire.ts';
 import type { Entry } from './entry.ts';
 import type { Exchange } from './exchange.ts';
 import type { UserFunction } from './modules.ts';
@@ -73,4 +73,10 @@ export interface Agreement {
 export interface Http1Begin {
   readonly upgrading?: { readonly entry: Entry; readonly key: string } | undefined;
   readonly bytes: Uint8Array;
+}
+
+/** The answer to a ping of the connection where there is none. */
+export function noPing(id: number, why: string): Notice & { type: 'failedCall' } {
+  const error = toRecord(new StreamError('ERR_GUNPORT_UNSUPPORTED', `ping(): ${why}`));
+  return { type: 'failedCall', id, error };
 }

@@ -114,3 +114,21 @@ export function closingError(reason: string): StreamError {
     reason,
   });
 }
+
+/** What stands for a WebSocket while its upgrade is under way: there is nobody yet to do anything with. */
+export function standIn(cancel: () => void): Socket {
+  const nothing = (): void => {};
+  return { send: nothing, ping: nothing, close: () => false, cancel, credit: nothing, hold: nothing };
+}
+
+/** upgradeTimeout has passed. */
+export function upgradeLate({ upgradeTimeout }: WsSettings): ConnectionError {
+  const text = `the upgrade took longer than ${upgradeTimeout} ms`;
+  return new ConnectionError('ERR_GUNPORT_UPGRADE_TIMEOUT', text, { phase: 'upgrade' });
+}
+
+/** The socket went before there was an answer to an upgrade. */
+export function handshakeCut(cause?: GunportError): ConnectionError {
+  const text = 'the server closed the connection before it answered the upgrade';
+  return new ConnectionError('ERR_GUNPORT_HANDSHAKE', text, { phase: 'upgrade', cause });
+}

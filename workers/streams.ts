@@ -86,7 +86,6 @@ export class Streams {
   /** Its owner is gone, and nobody takes its place: what comes is read past. */
   abandon(): void {
     this.drop(true);
-    for (const outbox of this.#outboxes.values()) outbox.forgetInFlight();
     for (const exchange of this.exchanges) exchange.abandon();
   }
 
@@ -135,16 +134,18 @@ export class Streams {
     this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, one);
   }
 
-  /** A request was read past to its end, after it had been cancelled; or ended. */
-  forget(one: Entry | Exchange): void {
-    this.#remove(one);
+  /** It is over: of one that was cancelled under way, the answer was read past. False: it was before. */
+  forget(one: Entry | Exchange): boolean {
+    // What has a server does not wait: no look at all that does, for each that ends.
+    if (one.kind === 'ws' || !one.server) this.take(one);
+    return this.#all.delete(one.stream);
   }
 
   // ── ends of WebSockets ────────────────────────────────────────────────────────────────────────────────────
 
   /** It has closed. */
   closed(entry: Entry, closed: Closed): void {
-    if (!this.#remove(entry)) return;
+    if (!this.forget(entry)) return;
     const { stream, outbox } = entry;
     const told = { stream, ...closed };
     if (!outbox.empty) outbox.reply({ type: 'over', ...told });
@@ -159,7 +160,7 @@ export class Streams {
 
   /** Either kind: it never became what it should, or broke. */
   failed(one: Entry | Exchange, error: GunportError): void {
-    if (!this.#remove(one)) return;
+    if (!this.forget(one)) return;
     if (one.kind === 'http') return one.fail(error);
     const { stream, outbox } = one;
     const record = toRecord(error);
@@ -178,7 +179,7 @@ export class Streams {
 
   /** Its owner wants nothing more of it. */
   cancelled(entry: Entry): void {
-    this.#remove(entry);
+    this.forget(entry);
     entry.outbox.drop(entry.stream);
     this.#letGo(entry);
   }
@@ -256,11 +257,5 @@ export class Streams {
       nextStream: this.#last + 1,
       streams: wanted.map((one) => (one.kind === 'ws' ? recordOf(one) : one.record())),
     };
-  }
-
-  #remove(one: Entry | Exchange): boolean {
-    // What has a server does not wait: no look at all that does, for each that ends.
-    if (one.kind === 'ws' || !one.server) this.take(one);
-    return this.#all.delete(one.stream);
   }
 }

@@ -1,10 +1,10 @@
 // takeover — a WebSocket that has the whole of an HTTP/1 connection: nothing else can be asked of it any more.
-// Made by process.ts when the server has agreed to the upgrade.
+// Made by link.ts when the server has agreed to the upgrade.
 // Invariant: every request that waits, or comes now, is refused; the connection ends with its WebSocket.
 // Source: gun_ws as the protocol of a connection; Gun's badstate for requests on it.
 
-import { type GunportError, StreamError, toRecord } from '../lib/errors.ts';
-import type { Agreement, Driver, DriverHost } from './driver.ts';
+import { type GunportError, StreamError } from '../lib/errors.ts';
+import { type Agreement, type Driver, type DriverHost, noPing } from './driver.ts';
 import type { Entry } from './entry.ts';
 import { WebSocketDriver } from './websocket.ts';
 
@@ -53,9 +53,7 @@ export class Takeover implements Driver {
   }
 
   ping(id: number): void {
-    const message = 'ping(): the connection is taken by a WebSocket, which has its own';
-    const error = toRecord(new StreamError('ERR_GUNPORT_UNSUPPORTED', message));
-    this.#host.outbox.reply({ type: 'failedCall', id, error });
+    this.#host.outbox.reply(noPing(id, 'the connection is taken by a WebSocket, which has its own'));
   }
 
   // RFC 6455 §7.4.1: 1001, "going away".

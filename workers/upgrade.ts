@@ -1,11 +1,11 @@
 // upgrade — an HTTP/1 socket that nothing has been asked of yet: it sends one upgrade and reads its answer.
-// Made by process.ts when the socket is up, which replaces it by a takeover.ts, or by http1/driver.ts once there are requests:
+// Made by link.ts when the socket is up, which replaces it by a takeover.ts, or by http1/driver.ts once there are requests:
 // so a thread that holds WebSockets only loads no parser for the rest of HTTP.
 // Invariant: one upgrade, with one outcome; bytes that nobody asked for end the connection.
 // Source: RFC 6455 §4.1; gun_http's upgrade. Judging is lib/protocol/handshake.ts.
 
 import { randomFillSync } from 'node:crypto';
-import { ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
+import { ConnectionError, type GunportError } from '../lib/errors.ts';
 import { BodyReader } from '../lib/protocol/body.ts';
 import { offerExtensions } from '../lib/protocol/extensions.ts';
 import {
@@ -19,8 +19,8 @@ import {
   refusal,
   requestHead,
 } from '../lib/protocol/handshake.ts';
-import type { Driver, DriverHost } from './driver.ts';
-import type { Entry } from './entry.ts';
+import { type Driver, type DriverHost, noPing } from './driver.ts';
+import { type Entry, handshakeCut, standIn, upgradeLate } from './entry.ts';
 
 type State =
   | { readonly name: 'idle' }
@@ -71,16 +71,9 @@ export class UpgradeDriver implements Driver {
     const { ws } = entry;
     const key = keyOf(randomFillSync(new Uint8Array(16)));
     const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up');
-    entry.socket = {
-      send: () => {},
-      ping: () => {},
-      close: () => false,
-      cancel: () => this.#fail(given),
-      credit: () => {},
-      hold: () => {},
-    };
+    entry.socket = standIn(() => this.#fail(given));
     this.#state = { name: 'head', entry, key, scan: newScan() };
-    this.#timer = setTimeout(() => this.#late(ws.upgradeTimeout), ws.upgradeTimeout);
+    this.#timer = setTimeout(() => this.#late(entry), ws.upgradeTimeout);
     transport.write(requestHead(settings, ws, key, offerExtensions(ws.compress)));
   }
 
@@ -123,8 +116,7 @@ export class UpgradeDriver implements Driver {
   }
 
   ping(id: number): void {
-    const error = toRecord(new StreamError('ERR_GUNPORT_UNSUPPORTED', 'ping(): HTTP/1 has no pings'));
-    this.#host.outbox.reply({ type: 'failedCall', id, error });
+    this.#host.outbox.reply(noPing(id, 'HTTP/1 has no pings'));
   }
 
   shutdown(): void {
@@ -172,14 +164,10 @@ export class UpgradeDriver implements Driver {
     this.#host.refused(entry, refusal(head, body.bytes));
   }
 
-  #late(ms: number): void {
+  #late({ ws }: Entry): void {
     const state = this.#state;
     if (state.name === 'body') return this.#refuse(state); // Its status says enough.
-    this.#fail(
-      new ConnectionError('ERR_GUNPORT_UPGRADE_TIMEOUT', `the upgrade took longer than ${ms} ms`, {
-        phase: 'upgrade',
-      }),
-    );
+    this.#fail(upgradeLate(ws));
   }
 
   #fail(error: GunportError): void {
@@ -187,15 +175,4 @@ export class UpgradeDriver implements Driver {
     this.stop();
     this.#host.lost(error);
   }
-}
-
-function handshakeCut(cause?: GunportError): ConnectionError {
-  return new ConnectionError(
-    'ERR_GUNPORT_HANDSHAKE',
-    'the server closed the connection before it answered the upgrade',
-    {
-      phase: 'upgrade',
-      cause,
-    },
-  );
 }

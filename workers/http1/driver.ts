@@ -4,17 +4,16 @@
 // the events of a read lead to beyond their own stream is done after them; a connection that ends by agreement ends with
 // the reason 'normal'. Source: gun_http; RFC 9112 §9.
 
-import { ConnectionError, GunportError, StreamError, toRecord } from '../../lib/errors.ts';
+import { ConnectionError, GunportError, StreamError } from '../../lib/errors.ts';
 import { layoutHead } from '../../lib/protocol/http1.ts';
-import type { Driver, DriverHost, Http1Begin } from '../driver.ts';
-import type { Entry } from '../entry.ts';
+import { type Driver, type DriverHost, type Http1Begin, noPing } from '../driver.ts';
+import { closingError, type Entry, handshakeCut } from '../entry.ts';
 import type { Exchange, Server } from '../exchange.ts';
 import { Answers, type Outcome } from './answers.ts';
 import type { ParsedHead } from './parser.ts';
 import { Outgoing, Sending } from './sending.ts';
 import {
   closed,
-  closing,
   isWanted,
   type RequestTurn,
   requestTurn,
@@ -23,7 +22,7 @@ import {
   type UpgradeTurn,
   upgradeTurn,
 } from './turns.ts';
-import { handshakeCut, Upgrading } from './upgrade.ts';
+import { Upgrading } from './upgrade.ts';
 
 /** What is read past of answers that nobody wants, before their connection is closed instead: bytes and ms. */
 const DRAIN = { bytes: 64 * 1024, ms: 1_000 };
@@ -174,7 +173,7 @@ export class Http1Driver implements Driver, Server {
   #turnAway(): void {
     const { settings, streams } = this.#host;
     if (this.#state !== 'last' || settings.retry > 0) return;
-    streams.failWaiting((one) => (one.kind === 'ws' && one.ws.spans ? undefined : closing('close')));
+    streams.failWaiting((one) => (one.kind === 'ws' && one.ws.spans ? undefined : closingError('close')));
   }
 
   #stayAlive(): void {
@@ -244,7 +243,7 @@ export class Http1Driver implements Driver, Server {
     for (const turn of this.#turns.splice(1)) {
       if (turn.kind === 'ws') continue; // It never stands behind another.
       if (turn.exchange.cancelled) streams.forget(turn.exchange);
-      else streams.failed(turn.exchange, closing(reason));
+      else streams.failed(turn.exchange, closingError(reason));
     }
   }
 
@@ -284,7 +283,7 @@ export class Http1Driver implements Driver, Server {
 
   cancel(exchange: Exchange): void {
     const turn = turnOf(this.#turns, exchange);
-    if (!turn) return this.#host.streams.forget(exchange);
+    if (!turn) return void this.#host.streams.forget(exchange);
     turn.sending.giveUp();
     this.#settle();
   }
@@ -334,8 +333,7 @@ export class Http1Driver implements Driver, Server {
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
   ping(id: number): void {
-    const error = toRecord(new StreamError('ERR_GUNPORT_UNSUPPORTED', 'ping(): HTTP/1 has no pings'));
-    this.#host.outbox.reply({ type: 'failedCall', id, error });
+    this.#host.outbox.reply(noPing(id, 'HTTP/1 has no pings'));
   }
 
   shutdown(reason: string): void {

@@ -2,7 +2,7 @@
 // Shared by http1/driver.ts, which asks, and http1/answers.ts, which is told.
 // Invariant: turns stand in the order they were asked in, which is the order of their answers. Source: gun_http's streams.
 
-import { ConnectionError, StreamError } from '../../lib/errors.ts';
+import { ConnectionError } from '../../lib/errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Sending } from './sending.ts';
 import type { Upgrading } from './upgrade.ts';
@@ -63,10 +63,4 @@ export function closed(what: string, reason?: 'normal'): ConnectionError {
 /** The server broke the protocol. */
 export function broken(what: string): ConnectionError {
   return new ConnectionError('ERR_GUNPORT_PROTOCOL', what, { phase: 'protocol' });
-}
-
-/** A request that will have no answer on this connection: the server ends it ('close'), or we do. */
-export function closing(reason: string): StreamError {
-  const text = `the connection is closing (${reason})`;
-  return new StreamError('ERR_GUNPORT_CLOSING', text, { phase: 'closed', reason });
 }

@@ -11,7 +11,7 @@ import { checkUpgrade, type Head, keyOf, refusal, requestHead } from '../../lib/
 import { headersOf } from '../../lib/protocol/headers.ts';
 import type { Settings } from '../../lib/wire.ts';
 import type { Agreement } from '../driver.ts';
-import type { Entry } from '../entry.ts';
+import { type Entry, standIn, upgradeLate } from '../entry.ts';
 import type { ParsedHead } from './parser.ts';
 
 /** How an upgrade ends that the driver does not end itself. */
@@ -34,27 +34,11 @@ export class Upgrading {
   constructor(entry: Entry, host: UpgradeHost, key: string = keyOf(randomFillSync(new Uint8Array(16)))) {
     this.entry = entry;
     this.#key = key;
-    const { upgradeTimeout } = entry.ws;
-    const late = (): ConnectionError =>
-      new ConnectionError(
-        'ERR_GUNPORT_UPGRADE_TIMEOUT',
-        `the upgrade took longer than ${upgradeTimeout} ms`,
-        {
-          phase: 'upgrade',
-        },
-      );
-    this.#timer = setTimeout(() => host.late(late()), upgradeTimeout);
+    this.#timer = setTimeout(() => host.late(upgradeLate(entry.ws)), entry.ws.upgradeTimeout);
     const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up', {
       reason: 'normal',
     });
-    entry.socket = {
-      send: () => {},
-      ping: () => {},
-      close: () => false,
-      cancel: () => host.cancelled(given),
-      credit: () => {},
-      hold: () => {},
-    };
+    entry.socket = standIn(() => host.cancelled(given));
   }
 
   request(settings: Pick<Settings, 'authority'>): Uint8Array {
@@ -99,10 +83,4 @@ export class Upgrading {
 function asHead({ status, minor, reason, rawHeaders }: ParsedHead): Head {
   const version = minor === 0 ? '1.0' : '1.1';
   return { status, version, reason, headers: headersOf(rawHeaders), rawHeaders, end: 0 };
-}
-
-/** The socket went before there was an answer. */
-export function handshakeCut(cause?: GunportError): ConnectionError {
-  const text = 'the server closed the connection before it answered the upgrade';
-  return new ConnectionError('ERR_GUNPORT_HANDSHAKE', text, { phase: 'upgrade', cause });
 }

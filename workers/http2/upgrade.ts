@@ -12,7 +12,7 @@ import { headersOf } from '../../lib/protocol/headers.ts';
 import { codeName } from '../../lib/protocol/http2out.ts';
 import type { Closed } from '../../lib/wire.ts';
 import type { DriverHost } from '../driver.ts';
-import { closingError, type Entry } from '../entry.ts';
+import { closingError, type Entry, standIn, upgradeLate } from '../entry.ts';
 import { WebSocketDriver } from '../websocket.ts';
 import { plainFields, sizeOf } from './head.ts';
 import { Http2StreamTransport } from './stream.ts';
@@ -47,12 +47,9 @@ export class Http2Upgrade {
     this.#stream = stream;
     this.#host = host;
     const { upgradeTimeout } = entry.ws;
-    entry.socket = {
-      ...{ send: () => {}, ping: () => {}, close: () => false, credit: () => {}, hold: () => {} },
-      cancel: () => this.#drop(),
-    };
+    entry.socket = standIn(() => this.#drop());
     const guard = (run: () => void): void => host.driver.guard(run);
-    this.#timer = setTimeout(() => guard(() => this.#late(upgradeTimeout)), upgradeTimeout);
+    this.#timer = setTimeout(() => guard(() => this.#late()), upgradeTimeout);
     stream.on('response', (headers, flags, raw?: unknown) =>
       guard(() => this.#answered(headers, flags, raw)),
     );
@@ -76,7 +73,7 @@ export class Http2Upgrade {
     const rawHeaders = plainFields(list);
     const { maxHeaderSize } = this.#host.driver.settings;
     if (sizeOf(rawHeaders) > maxHeaderSize) {
-      return this.#fail('ERR_GUNPORT_HANDSHAKE', `answer's headers exceed maxHeaderSize (${maxHeaderSize})`);
+      return this.#fail(`answer's headers exceed maxHeaderSize (${maxHeaderSize})`);
     }
     const head: Head = {
       ...{ status: Number(status), version: '1.1', reason: '', end: 0 },
@@ -95,7 +92,7 @@ export class Http2Upgrade {
     const { driver } = this.#host;
     const agreed = checkAgreed(head, entry.ws);
     if (agreed instanceof ConnectionError) return this.#failWith(agreed);
-    if (ended) return this.#fail('ERR_GUNPORT_HANDSHAKE', 'the server ended the stream with its answer');
+    if (ended) return this.#fail('the server ended the stream with its answer');
     clearTimeout(this.#timer);
     this.#state = 'open';
     const transport = new Http2StreamTransport(this.#stream, driver);
@@ -133,9 +130,9 @@ export class Http2Upgrade {
     this.#host.driver.refused(this.entry, refusal(head, body));
   }
 
-  #late(ms: number): void {
+  #late(): void {
     if (this.#state === 'refused') return this.#refuse(); // Its status says enough.
-    this.#fail('ERR_GUNPORT_UPGRADE_TIMEOUT', `the upgrade took longer than ${ms} ms`);
+    this.#failWith(upgradeLate(this.entry.ws));
   }
 
   #closed(): void {
@@ -146,8 +143,8 @@ export class Http2Upgrade {
     this.#failWith(new StreamError('ERR_GUNPORT_RESET', text, { phase: 'upgrade', reason }));
   }
 
-  #fail(code: 'ERR_GUNPORT_HANDSHAKE' | 'ERR_GUNPORT_UPGRADE_TIMEOUT', text: string): void {
-    this.#failWith(new ConnectionError(code, text, { phase: 'upgrade' }));
+  #fail(text: string): void {
+    this.#failWith(new ConnectionError('ERR_GUNPORT_HANDSHAKE', text, { phase: 'upgrade' }));
   }
 
   /** It never became a WebSocket. */
