@@ -10,6 +10,9 @@ import type { ModuleReference } from './options.ts';
 /** Options as they were given: own properties, read once, without prototype. @internal */
 export type Given = Readonly<Record<string, unknown>>;
 
+/** Nothing of anything. @internal */
+export const NOTHING: Given = Object.freeze(Object.create(null));
+
 /** Longest time Node's timers keep, in milliseconds. @internal */
 export const LONGEST: number = 2 ** 31 - 1;
 
@@ -26,6 +29,24 @@ export function own(value: unknown, known: ReadonlySet<string>, prefix: string):
     given[name] = (value as Record<string, unknown>)[name];
   }
   return given;
+}
+
+/** The same of an object within options, under the whole names of what it has (`compress.level`), which is what messages
+ *  name. They never show it: there may be a password in it. @internal */
+export function within(value: unknown, known: ReadonlySet<string>, name: string): Given {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new OptionError(`${name} must be an object, got ${kindOf(value)}`);
+  }
+  const given: Record<string, unknown> = Object.create(null);
+  for (const [key, item] of Object.entries(own(value, known, name))) given[`${name}.${key}`] = item;
+  return given;
+}
+
+/** What a value is, where it must not be shown. @internal */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return typeof value === 'object' ? describe(value) : `a ${typeof value}`;
 }
 
 /** An integer within bounds, or `standard` when not given. @internal */
@@ -151,27 +172,32 @@ const OWNED: ReadonlySet<string> = new Set([
 ]);
 
 /** Request headers as name, value, name, value …; a record (a value may be an array) or pairs. `owned`: names that are
- *  not the caller's to give. @internal */
-export function headerList(value: unknown, owned: ReadonlySet<string> = OWNED): readonly string[] {
+ *  not the caller's to give; `option`: which of the options it is. @internal */
+export function headerList(
+  value: unknown,
+  owned: ReadonlySet<string> = OWNED,
+  option = 'headers',
+): readonly string[] {
   if (value === undefined) return [];
   const list: string[] = [];
-  for (const [name, content] of pairs(value)) {
+  for (const [name, content] of pairs(value, option)) {
     if (typeof name !== 'string' || !isToken(name)) {
-      throw new OptionError(`headers must have tokens for names (RFC 9110 §5.6.2), got ${describe(name)}`);
+      throw new OptionError(`${option} must have tokens for names (RFC 9110 §5.6.2), got ${describe(name)}`);
     }
     const lower = name.toLowerCase();
     if (owned.has(lower)) {
       const what = owned === OWNED ? 'the handshake writes it' : 'it has no place here';
-      throw new OptionError(`headers must not have ${name}: ${what}`);
+      throw new OptionError(`${option} must not have ${name}: ${what}`);
     }
     if (lower === 'host' && namesIn(list).has('host'))
-      throw new OptionError('headers must have one host, got two');
-    for (const item of Array.isArray(content) ? content : [content]) list.push(name, fieldValue(name, item));
+      throw new OptionError(`${option} must have one host, got two`);
+    for (const item of Array.isArray(content) ? content : [content])
+      list.push(name, fieldValue(option, name, item));
     if (lower === 'host' && !/^[!-~]+$/.test(list.at(-1) ?? '')) {
-      throw new OptionError('headers.host must be visible ASCII without spaces, and not empty');
+      throw new OptionError(`${option}.host must be visible ASCII without spaces, and not empty`);
     }
     if (lower === 'host' && Array.isArray(content) && content.length !== 1) {
-      throw new OptionError(`headers must have one host, got ${content.length}`);
+      throw new OptionError(`${option} must have one host, got ${content.length}`);
     }
   }
   return list;
@@ -196,24 +222,26 @@ export function namesIn(list: readonly string[]): ReadonlySet<string> {
   return names;
 }
 
-function pairs(value: unknown): Iterable<readonly [unknown, unknown]> {
+function pairs(value: unknown, option: string): Iterable<readonly [unknown, unknown]> {
   if (typeof value !== 'object' || value === null) {
-    throw new OptionError(`headers must be an object or an iterable of pairs, got ${typeof value}`);
+    throw new OptionError(`${option} must be an object or an iterable of pairs, got ${typeof value}`);
   }
   if (!(Symbol.iterator in value)) return Object.entries(value);
   const list: (readonly [unknown, unknown])[] = [];
   // `in` has just found the iterator; what it yields is checked here.
   for (const pair of value as Iterable<unknown>) {
     if (!Array.isArray(pair) || pair.length !== 2)
-      throw new OptionError('headers must be an iterable of [name, value] pairs');
+      throw new OptionError(`${option} must be an iterable of [name, value] pairs`);
     list.push([pair[0], pair[1]]);
   }
   return list;
 }
 
-function fieldValue(name: string, value: unknown): string {
+function fieldValue(option: string, name: string, value: unknown): string {
   if (!['string', 'number', 'bigint', 'boolean'].includes(typeof value)) {
-    throw new OptionError(`headers.${name} must be a string, got ${value === null ? 'null' : typeof value}`);
+    throw new OptionError(
+      `${option}.${name} must be a string, got ${value === null ? 'null' : typeof value}`,
+    );
   }
   const text = String(value);
   for (let i = 0; i < text.length; i++) {
@@ -221,7 +249,7 @@ function fieldValue(name: string, value: unknown): string {
     // RFC 9110 §5.5: field-vchar, space, tab and obs-text (as latin1); CR, LF and NUL above all are dangerous.
     if ((code < 0x20 && code !== 0x09) || code === 0x7f || code > 0xff) {
       const shown = code.toString(16).padStart(2, '0');
-      throw new OptionError(`headers.${name} must be printable latin1, got character 0x${shown} at ${i}`);
+      throw new OptionError(`${option}.${name} must be printable latin1, got character 0x${shown} at ${i}`);
     }
   }
   return text.replace(/^[\t ]+|[\t ]+$/g, '');

@@ -37,6 +37,8 @@ export type Code =
   | 'ERR_GUNPORT_OWN_FAR_END'
   | 'ERR_GUNPORT_NOT_UP'
   | 'ERR_GUNPORT_NOT_CLONEABLE'
+  // a content handler of the caller's
+  | 'ERR_GUNPORT_HANDLER'
   // getting a connection
   | 'ERR_GUNPORT_LOOKUP'
   | 'ERR_GUNPORT_LOOKUP_TIMEOUT'
@@ -48,11 +50,14 @@ export type Code =
   | 'ERR_GUNPORT_HANDSHAKE'
   | 'ERR_GUNPORT_UPGRADE_TIMEOUT'
   | 'ERR_GUNPORT_THREAD'
+  | 'ERR_GUNPORT_PROXY'
   // the peer's fault, or the network's
   | 'ERR_GUNPORT_PROTOCOL'
   | 'ERR_GUNPORT_UTF8'
   | 'ERR_GUNPORT_TOO_BIG'
   | 'ERR_GUNPORT_FLOOD'
+  // an answer that is no event stream
+  | 'ERR_GUNPORT_NO_EVENTS'
   | 'ERR_GUNPORT_PONG_TIMEOUT'
   | 'ERR_GUNPORT_SETTINGS_TIMEOUT'
   | 'ERR_GUNPORT_RESET'
@@ -77,6 +82,10 @@ export interface ErrorDetails {
   headers?: Record<string, string | string[]> | undefined;
   /** Body of that answer, cut at 64 KiB. */
   body?: Uint8Array | undefined;
+  /** The proxy on the way that it arose at, without credentials: `http://proxy.example:3128`. */
+  hop?: string | undefined;
+  /** The peer has provably not processed the request: nothing of it was sent, or the peer has said so. */
+  unprocessed?: boolean | undefined;
   /** The error underneath, if there was one. */
   cause?: unknown;
 }
@@ -85,10 +94,13 @@ export interface ErrorDetails {
 export class GunportError extends Error {
   readonly code: Code;
   readonly phase: Phase;
-  readonly reason?: unknown;
-  readonly status?: number;
-  readonly headers?: Record<string, string | string[]>;
-  readonly body?: Uint8Array;
+  declare readonly reason?: unknown;
+  declare readonly status?: number;
+  declare readonly headers?: Record<string, string | string[]>;
+  declare readonly body?: Uint8Array;
+  declare readonly hop?: string;
+  /** The peer has provably not processed the request: it may be sent again, whatever it does. */
+  declare readonly unprocessed?: boolean;
 
   constructor(code: Code, message: string, details: ErrorDetails = {}) {
     super(message, 'cause' in details && details.cause !== undefined ? { cause: details.cause } : undefined);
@@ -98,6 +110,8 @@ export class GunportError extends Error {
     if (details.status !== undefined) this.status = details.status;
     if (details.headers !== undefined) this.headers = details.headers;
     if (details.body !== undefined) this.body = details.body;
+    if (details.hop !== undefined) this.hop = details.hop;
+    if (details.unprocessed === true) this.unprocessed = true;
   }
 
   override get name(): string {
@@ -145,6 +159,12 @@ export class TimeoutError extends GunportError {
   }
 }
 
+/** Names the proxy that an error arose at, if it names none yet. @internal */
+export function withHop<E extends GunportError>(error: E, hop: string): E {
+  if (error.hop === undefined) Object.assign(error, { hop });
+  return error;
+}
+
 const classes = {
   GunportError,
   OptionError,
@@ -166,6 +186,8 @@ export interface ErrorRecord {
   readonly status?: number | undefined;
   readonly headers?: Record<string, string | string[]> | undefined;
   readonly body?: Uint8Array | undefined;
+  readonly hop?: string | undefined;
+  readonly unprocessed?: boolean | undefined;
   readonly extra?: Record<string, string | number | boolean> | undefined;
   readonly cause?: ErrorRecord | undefined;
 }
@@ -185,6 +207,8 @@ export function toRecord(thrown: unknown, depth = 0): ErrorRecord {
     status: ours?.status,
     headers: ours?.headers,
     body: ours?.body,
+    hop: ours?.hop,
+    unprocessed: ours?.unprocessed,
     extra: ours ? undefined : plainFields(thrown),
     cause: cause === undefined || depth > 4 ? undefined : toRecord(cause, depth + 1),
   };

@@ -15,6 +15,61 @@ export interface ModuleReference {
   export?: string | undefined;
 }
 
+/** A module that exports a `ContentHandlerFunction`, and what it is given. */
+export interface ContentHandlerReference extends ModuleReference {
+  /** Cloned. */
+  options?: unknown;
+}
+
+/** What is made of the bodies of answers beside the socket. Source: Gun's content_handlers. */
+export interface ContentOptions {
+  /** In this order: modules of yours, loaded in the connection's thread, and `'sse'`, which makes events of an answer that
+   *  is `text/event-stream`, and is not there for others. With it, `await` gives `sse` notices and `stream.events()` a
+   *  loop; there are no bytes for handlers behind it. `flow` counts what comes out: parts, or events.
+   *  Of a request, they replace those of its connection. Default none: bodies come as they are. */
+  contentHandlers?: readonly ('sse' | ContentHandlerReference)[] | undefined;
+  /** Most bytes of one server-sent event, without comments; more ends the request with ERR_GUNPORT_TOO_BIG.
+   *  Default 1 048 576. */
+  maxEventSize?: number | undefined;
+}
+
+/** Options of `connection.sse()`: of each request that it makes, and of the time between them. */
+export interface EventStreamOptions
+  extends Pick<RequestOptions, 'headers' | 'flow' | 'tunnel' | 'signal' | 'maxEventSize'>,
+    TimeoutOptions {
+  /** Ask again when the answer ends or is lost, with the id of the last event. Default false: that is its end. */
+  reconnect?: boolean | undefined;
+  /** Where to go on: as of an earlier stream. Default none. */
+  lastEventId?: string | undefined;
+  /** Before asking again, in milliseconds, until the server says otherwise (`retry:`). Doubles, up to 30 000, with each
+   *  answer that brought no event; some jitter is added. Default 3 000. */
+  retryDelay?: number | undefined;
+}
+
+/** A store of your own for a connection's cookies, loaded in its thread. The export is a function, called once for each
+ *  connection with `options` and `{ origin }`; it gives a `CookieStore`, or a promise of one. */
+export interface CookieStoreReference extends ModuleReference {
+  /** Data for it: copied, so no functions. */
+  options?: unknown;
+}
+
+/** What a store of cookies must do, beside the socket. What it throws fails the request; for an answer or an
+ *  upgrade, the connection. */
+export interface CookieStore {
+  /** The value of the Cookie header for a request to `url`, latin1; undefined or empty: none. */
+  getCookieString(url: string): string | undefined;
+  /** One Set-Cookie line, latin1, of an answer from `url`. It may be any line: judging it is the store's business. */
+  setCookie(line: string, url: string): unknown;
+  /** The connection has ended. Source: Gun calls session_gc then. */
+  close?(): unknown;
+}
+
+/** A `CookieJar`. */
+export interface SharedCookies {
+  setCookie(line: string, url: string | URL): boolean;
+  getCookieString(url: string | URL): string;
+}
+
 /** The four parameters of permessage-deflate, as the client offers them. Source: RFC 7692 §7.1. */
 export interface CompressOptions {
   /** Ask the server to forget its window after each message. Default false. */
@@ -75,6 +130,13 @@ export interface WsOptions {
   closingTimeout?: number | undefined;
 }
 
+/** Options of one `wsUpgrade()`. */
+export interface UpgradeOptions extends WsOptions {
+  /** The tunnel that it goes through: what `connection.connect()` gave. The connection's own `headers` are not sent in it.
+   *  Default none. Source: Gun's `tunnel`. */
+  tunnel?: TunnelReference | undefined;
+}
+
 /** What a body may be: text as UTF-8. It is copied. */
 export type BodyPart = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
@@ -94,7 +156,7 @@ export interface TimeoutOptions {
 }
 
 /** Options of one request. Source: Gun's req_opts(). */
-export interface RequestOptions extends TimeoutOptions {
+export interface RequestOptions extends TimeoutOptions, ContentOptions {
   /** Names in any case; sent in lower case. They replace the connection's own `headers` of the same name. */
   headers?: HeaderFields | undefined;
   /** All of its body. Where `post`, `put` and `patch` have none, it follows through `connection.data()`. */
@@ -103,6 +165,9 @@ export interface RequestOptions extends TimeoutOptions {
   trailers?: HeaderFields | undefined;
   /** Receive credit in `data` messages, topped up with `updateFlow`. Default: automatic credit, counted in bytes. */
   flow?: number | undefined;
+  /** The tunnel that it goes through: what `connection.connect()` gave. The connection's own `headers` are not sent in it.
+   *  Default none. Source: Gun's `tunnel`. */
+  tunnel?: TunnelReference | undefined;
   /** Where its answer goes, instead of to the owner: it is transferred, and stays with the request in a hand-over. Its
    *  other end is read with `receiveReply()`. Its close cancels the request. Source: Gun reply_to. */
   replyTo?: MessagePort | undefined;
@@ -110,12 +175,84 @@ export interface RequestOptions extends TimeoutOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** A tunnel, as requests name it: the stream of `connection.connect()`. */
+export interface TunnelReference {
+  readonly id: number;
+}
+
+/** What may be spoken at the far end: names, or a SOCKS server and what is behind it. */
+export type ProtocolOption = 'http' | 'http2' | 'raw' | SocksProtocol;
+
+/** The far end is a SOCKS5 server (RFC 1928), which is asked for the way to `host` and `port`. Names are resolved there.
+ *  It stands alone in its list; `protocols` of it may name the next. Source: Gun's socks_opts(). */
+export interface SocksProtocol extends Destination {
+  name: 'socks';
+  /** User name and password (RFC 1929), 1 to 255 bytes of UTF-8 each. Default those of the URL that `open()` was given,
+   *  else none. */
+  auth?: { username: string; password: string } | undefined;
+}
+
+/** Where a tunnel leads, and what is spoken there. Source: Gun's connect_destination(). */
+export interface Destination {
+  host: string;
+  port: number;
+  /** Default `'tls'` on port 443, `'tcp'` on others. */
+  transport?: 'tcp' | 'tls' | undefined;
+  /** Default `['http2', 'http']` with TLS, by ALPN; else `['http']`. */
+  protocols?: readonly ProtocolOption[] | undefined;
+  /** Node's TLS options, for the handshake through the tunnel. */
+  tls?: TlsOptions | undefined;
+  /** How long the proxy may take to answer, in milliseconds. Default the connection's `connectTimeout`. */
+  connectTimeout?: number | undefined;
+  /** For that handshake, in milliseconds. Default the connection's `tlsTimeout`. */
+  tlsTimeout?: number | undefined;
+}
+
+/** Options of `connection.connect()`. Source: Gun's connect/4. */
+export interface TunnelOptions extends Pick<RequestOptions, 'flow' | 'replyTo' | 'signal' | 'tunnel'> {
+  /** Of the CONNECT request. `content-length` and `transfer-encoding` are left out: it has no body. */
+  headers?: HeaderFields | undefined;
+  /** For the proxy: Basic (RFC 7617), unless `headers` has a proxy-authorization. Default none. */
+  username?: string | undefined;
+  /** Default `''` where there is a `username`. */
+  password?: string | undefined;
+  /** As of a destination, where that is a URL: one that is an object has its own. So are the next three. */
+  protocols?: readonly ProtocolOption[] | undefined;
+  tls?: TlsOptions | undefined;
+  connectTimeout?: number | undefined;
+  tlsTimeout?: number | undefined;
+}
+
+/** Options of `connection.raw()`. */
+export interface RawOptions extends Pick<RequestOptions, 'flow' | 'replyTo' | 'signal' | 'tunnel'> {
+  /** Once the peer has said all, our side stays open until `stream.data('fin')`. Default false: it is ended too. */
+  halfOpen?: boolean | undefined;
+}
+
+/** A proxy: a URL, `http:`, `https:` or `socks5:` (names are resolved by the proxy; `socks5h:` is the same), with its user
+ *  name and password, percent-encoded; or that and more. Ports are 80, 443 and 1080 where it has none. */
+export type ProxyOption = string | URL | ProxyEndpoint;
+
+export interface ProxyEndpoint {
+  url: string | URL;
+  /** Of the CONNECT request; a proxy-authorization replaces what the URL says. Not for SOCKS. */
+  headers?: HeaderFields | undefined;
+  /** Node's TLS options, for an `https:` proxy; a `socks5:` proxy for which it is given is spoken to through TLS. */
+  tls?: TlsOptions | undefined;
+  /** What an HTTP proxy speaks: `['http']` or `['http2']`; with TLS also both, by ALPN. Default `['http']`. */
+  protocols?: readonly ('http' | 'http2')[] | undefined;
+  /** To reach it; and for its answer. In milliseconds. Default the connection's. */
+  connectTimeout?: number | undefined;
+  tlsTimeout?: number | undefined;
+}
+
 /** Options of HTTP on a connection. Source: Gun's http_opts() and http2_opts(). */
-export interface HttpOptions extends TimeoutOptions {
+export interface HttpOptions extends TimeoutOptions, ContentOptions {
   /** What the connection may speak, in order of preference: offered by ALPN where there is TLS; without it there is one,
    *  and `['http2']` is HTTP/2 with prior knowledge. Default `['http2', 'http']` for https: and TLS endpoints, `['http']`
-   *  otherwise. A WebSocket on HTTP/2 is RFC 8441's. */
-  protocols?: readonly ('http' | 'http2')[] | undefined;
+   *  otherwise. A WebSocket on HTTP/2 is RFC 8441's. `['raw']`: bytes as they come, for `connection.raw()`. A SOCKS
+   *  server alone, as `{ name: 'socks', host, port }`: that is what the target is, and this is what is behind it. */
+  protocols?: readonly ProtocolOption[] | undefined;
   /** What HTTP/1 requests say. 1.0: one request a connection. Default `'1.1'`. */
   httpVersion?: HttpVersion | undefined;
   /** Most requests of HTTP/1.1 that wait for their answers at the server; 1: no pipelining. Default Infinity. */
@@ -125,6 +262,8 @@ export interface HttpOptions extends TimeoutOptions {
   /** Your function from a lower-case header name to what HTTP/1 puts on the wire, for servers that care.
    *  Source: Gun transform_header_name. */
   transformHeaderName?: ModuleReference | undefined;
+  /** Do not keep the cookies of interim answers (1xx). Default false. Source: Gun cookie_ignore_informational. */
+  cookieIgnoreInformational?: boolean | undefined;
   /** Let the server push (HTTP/2). Default false. */
   push?: boolean | undefined;
   /** Most pushed streams at a time. Default 100. */
@@ -145,6 +284,17 @@ export interface HttpOptions extends TimeoutOptions {
 export interface OpenOptions extends WsOptions, HttpOptions {
   /** Node's TLS options. Verification is on unless `rejectUnauthorized: false` is given here. */
   tls?: TlsOptions | undefined;
+  /** Go through this proxy, or through several, the first of which is dialled: `localAddress`, `family` and `lookup` are
+   *  of that. Names of the target are resolved by the last. The road is made anew at each attempt. `'env'`: what
+   *  `HTTPS_PROXY` (https:, wss:, TLS) or `HTTP_PROXY` (others), else `ALL_PROXY`, say in the thread that opens the
+   *  connection, unless `NO_PROXY` names the host; lower case goes first, and a proxy without a scheme is an `http:` one.
+   *  Default false: none, whatever the environment says. */
+  proxy?: ProxyOption | readonly ProxyOption[] | 'env' | false | undefined;
+  /** Keep the cookies of answers, and send them with later requests and upgrades: `true` in a jar of the connection's
+   *  own, which survives reconnects; a `CookieJar` is shared with other connections; or a store of your own. Cookies that
+   *  `headers` have go before those, and a cookie of the same name is not sent twice. Default false: none.
+   *  Source: Gun cookie_store; RFC 6265bis. */
+  cookies?: SharedCookies | CookieStoreReference | boolean | undefined;
   /** Dial this unix socket instead of the URL's host and port. */
   socketPath?: string | undefined;
   /** Bind to this local address. */

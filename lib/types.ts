@@ -11,8 +11,9 @@ export type Message = string | Uint8Array;
 /** Headers of a peer: lower-case keys in a null-prototype object; a field that came twice is an array. */
 export type Headers = Record<string, string | string[]>;
 
-/** The protocol a connection speaks once it is up; `ws` when a WebSocket has taken the whole of it. */
-export type Protocol = 'http' | 'http2' | 'ws';
+/** The protocol a connection speaks once it is up; `ws` when a WebSocket has taken the whole of it, `raw` bytes as they
+ *  come, `socks` a SOCKS server whose tunnel is not up yet. */
+export type Protocol = 'http' | 'http2' | 'ws' | 'raw' | 'socks';
 
 /** Versions of HTTP/1. */
 export type HttpVersion = '1.1' | '1.0';
@@ -110,6 +111,63 @@ export type WsNotice =
   | { readonly type: 'ws'; readonly frame: 'binary'; readonly data: Uint8Array }
   | { readonly type: 'ws'; readonly frame: 'close'; readonly code: number; readonly reason: string };
 
+/** One event of an event stream. Source: HTML §9.2.6 (WHATWG); Gun's events. */
+export interface ServerSentEvent {
+  /** `message` where the server named none. */
+  readonly type: string;
+  /** Its lines, joined with LF. */
+  readonly data: string;
+  /** The last that the server has given, with this event or before it; empty where it gave none. */
+  readonly lastEventId: string;
+  /** How long to wait before asking again, in milliseconds, where this event says so. */
+  readonly retry?: number;
+}
+
+/** An `id`, or a `retry`, without data: no event to the standard, but it counts for who asks again. Source: gun_sse_h. */
+export interface LoneEvent {
+  readonly type?: undefined;
+  readonly data?: undefined;
+  readonly lastEventId: string;
+  readonly retry?: number;
+}
+
+/** An event of an answer that is parsed by the content handler `'sse'`; with `fin` the end of that answer, and no event.
+ *  Source: Gun `gun_sse`. */
+export type SseNotice =
+  | { readonly type: 'sse'; readonly fin: false; readonly event: ServerSentEvent | LoneEvent }
+  | { readonly type: 'sse'; readonly fin: true; readonly event?: undefined };
+
+/** An answer with a body, as the modules of content handlers are told of it. */
+export interface ContentAnswer {
+  /** The id of its stream. */
+  readonly stream: number;
+  /** Of the request. */
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+/** What a module makes of one answer, beside the socket. Source: gun_content_handler. */
+export interface ContentHandler {
+  /** A part of its body, as it comes; `fin` once, with the last, which may be empty. `data` is yours. What is returned
+   *  goes on to the next handler, and from the last one to the owner as `data`; of several, `fin` goes with the last.
+   *  `undefined` and `[]` are nothing. It is no promise: what it waits for would have to be kept without bound. What is
+   *  thrown ends the request with ERR_GUNPORT_HANDLER, and the connection goes on. */
+  handle(fin: boolean, data: Uint8Array): Uint8Array | readonly Uint8Array[] | undefined;
+}
+
+/** What a module of content handlers exports. `undefined`: this answer is not for it. `options` are a copy of those in the
+ *  reference. Its trailers are no part of a body: they go to the owner behind it.
+ *  @example
+ *  export default ({ headers }, { key }) =>
+ *    headers['x-masked'] ? { handle: (fin, data) => data.map((byte) => byte ^ key) } : undefined; */
+export type ContentHandlerFunction<O = unknown> = (
+  answer: ContentAnswer,
+  options: O,
+) => ContentHandler | undefined;
+
 /** An interim answer, 1xx; more follows. Source: Gun `gun_inform`. */
 export interface InformNotice {
   readonly type: 'inform';
@@ -136,14 +194,43 @@ export interface PushNotice<S = unknown> {
   readonly rawHeaders: readonly string[];
 }
 
+/** A tunnel is up, and its far end speaks `protocol`. Source: Gun `gun_tunnel_up`. */
+export interface TunnelUpNotice {
+  readonly type: 'tunnelUp';
+  readonly protocol: Protocol;
+  /** Where it leads: `https://example.com`. */
+  readonly origin: string;
+}
+
+/** A switch to what the request asked for in its Upgrade header: bytes follow, as `data`. Source: Gun `gun_upgrade`. */
+export interface SwitchedNotice {
+  readonly type: 'upgrade';
+  /** Of the answer's Upgrade header. */
+  readonly protocols: readonly string[];
+  readonly headers: Headers;
+  readonly rawHeaders: readonly string[];
+}
+
+/** One proxy on the way to where a stream is served. Source: Gun's intermediaries. */
+export interface Intermediary {
+  readonly type: 'connect' | 'socks5';
+  readonly host: string;
+  readonly port: number;
+  readonly transport: 'tcp' | 'tls' | 'unix';
+  /** What it was spoken to in. */
+  readonly protocol: 'http' | 'http2' | 'socks';
+}
+
 /** What `connection.await(stream)` resolves with: one notice. */
 export type StreamNotice =
   | UpgradeNotice
   | InformNotice
   | ResponseNotice
   | DataNotice
+  | SseNotice
   | TrailersNotice
   | PushNotice
+  | TunnelUpNotice
   | WsNotice;
 
 /** What `connection.awaitBody(stream)` resolves with. */
@@ -179,6 +266,14 @@ export interface StreamInfo {
   readonly path: string;
   /** Its answer goes to a `replyTo` port. */
   readonly replyTo: boolean;
+  /** The proxies between this machine and where it is served, in the order that bytes pass them. */
+  readonly intermediaries: readonly Intermediary[];
+  /** Of a tunnel that is up: what is at its far end. */
+  readonly tunnel?: {
+    readonly protocol: Protocol;
+    readonly transport: 'tcp' | 'tls';
+    readonly origin: string;
+  };
 }
 
 /** How a WebSocket ended. `code` is 1005 when the peer gave none, 1006 when there was no closing handshake. */
@@ -215,6 +310,8 @@ export interface ConnectionInfo {
   readonly remotePort?: number;
   /** TLS version, cipher and ALPN of the connection, when it is one. */
   readonly tls?: { readonly version: string; readonly cipher: string; readonly alpn: string | undefined };
+  /** The proxies that the connection goes through, in the order that bytes pass them. */
+  readonly intermediaries: readonly Intermediary[];
   readonly counters: ConnectionCounters;
   readonly lastError: GunportError | undefined;
 }

@@ -5,14 +5,17 @@
 // the host's life lines for a thread that died.
 
 import type { MessagePort } from 'node:worker_threads';
+import type { CookiePlacing } from './cookies/cookiewire.ts';
 import type { ErrorRecord } from './errors.ts';
-import type { HttpCast, HttpNotice, HttpRecord, HttpSettings } from './httpwire.ts';
+import type { HandoverEvent, ThreadEvents } from './events/eventwire.ts';
+import type { Hop, HttpCast, HttpNotice, HttpRecord, HttpSettings } from './httpwire.ts';
 import type { ModuleReference } from './options.ts';
 import type {
   ConnectionCounters,
   ConnectionStatus,
   DownKind,
   Headers,
+  Intermediary,
   PeerSettings,
   Protocol,
   StreamInfo,
@@ -79,6 +82,10 @@ export interface Settings {
   /** For wsUpgrade() calls that give no options of their own. */
   readonly ws: WsSettings;
   readonly http: HttpSettings;
+  /** The proxies on the way, in the order that bytes pass them; the first is dialled. */
+  readonly hops: readonly Hop[];
+  /** It is up with the first of them, as Gun has it for `protocols: [socks]`; else when its own end of the road is. */
+  readonly upAtFirstHop: boolean;
 }
 
 // ── owner → process ─────────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +104,13 @@ export type Cast =
       readonly slabs?: readonly Uint8Array[];
     }
   | { readonly type: 'flow'; readonly stream: number; readonly add: number }
-  | { readonly type: 'upgrade'; readonly stream: number; readonly ws: WsSettings }
+  | {
+      readonly type: 'upgrade';
+      readonly stream: number;
+      readonly ws: WsSettings;
+      /** The tunnel that it goes through: a stream. */
+      readonly tunnel?: number | undefined;
+    }
   | {
       readonly type: 'ping';
       readonly stream: number;
@@ -107,7 +120,7 @@ export type Cast =
   | { readonly type: 'closeStream'; readonly stream: number; readonly code: number; readonly reason: string }
   | { readonly type: 'cancel'; readonly stream: number }
   // of the connection: HTTP/2's
-  | { readonly type: 'pingConnection'; readonly id: number }
+  | { readonly type: 'pingConnection'; readonly id: number; readonly tunnel?: number | undefined }
   // polite, bounded by closingTimeout
   | { readonly type: 'shutdown' }
   // now
@@ -154,6 +167,8 @@ export type Notice =
   // the process exists: first word of each
   | { readonly type: 'placed'; readonly host: string; readonly threadId: number }
   | { readonly type: 'up'; readonly protocol: Protocol; readonly attempt: number }
+  // the next tunnel of the connection's own road is up; the last speaks `protocol`
+  | { readonly type: 'tunnelUp'; readonly protocol: Protocol; readonly origin: string }
   | {
       readonly type: 'down';
       readonly protocol: Protocol;
@@ -233,6 +248,7 @@ export interface DownRecord {
 export interface ProcessInfo {
   readonly protocol: Protocol | undefined;
   readonly attempt: number;
+  readonly intermediaries: readonly Intermediary[];
   readonly counters: ConnectionCounters;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
@@ -250,6 +266,8 @@ export interface Boot {
   readonly control: MessagePort;
   /** One word, set by the thread's own 'exit' event: tells process.exit from terminate. */
   readonly exitWord: SharedArrayBuffer;
+  /** One word, set by the host: a bit for each event that somebody listens to; see eventwire.ts. */
+  readonly listens: SharedArrayBuffer;
 }
 
 export type HostToThread =
@@ -260,16 +278,21 @@ export type HostToThread =
       readonly settings: Settings;
       readonly ownerThreadId: number;
       readonly port: MessagePort;
+      readonly cookies?: CookiePlacing | undefined;
     }
   // shut every process down politely, then leave
-  | { readonly type: 'exit' };
+  | { readonly type: 'exit' }
+  // events of this weight have been published: as many more may be told
+  | { readonly type: 'eventsRead'; readonly weight: number };
 
 export type ThreadToHost =
   | { readonly type: 'ended'; readonly id: string; readonly reason: DownRecord }
   // its owner has all that was held for it: nothing of it is left in the thread
   | { readonly type: 'released'; readonly id: string }
   // its owner's thread is gone and onOwnerDown is 'rehome'
-  | { readonly type: 'orphan'; readonly port: MessagePort; readonly state: ConnectionState };
+  | { readonly type: 'orphan'; readonly port: MessagePort; readonly state: ConnectionState }
+  // what has happened, as far as somebody listens
+  | ThreadEvents;
 
 // ── consumer ↔ host: the life line, one port for all connections of a thread ────────────────────────────────
 
@@ -281,15 +304,19 @@ export type ToHost =
       readonly isolated: boolean;
       readonly ownerThreadId: number;
       readonly port: MessagePort;
+      readonly cookies?: CookiePlacing | undefined;
     }
   // tell me when this process ends; answered at once if it has
   | { readonly type: 'watch'; readonly id: string }
   | { readonly type: 'unwatch'; readonly id: string }
   // a life line for a thread that has none yet: a giver lays it for its taker, without waiting for the host
-  | { readonly type: 'lay'; readonly port: MessagePort };
+  | { readonly type: 'lay'; readonly port: MessagePort }
+  // of a hand-over, when somebody listens
+  | HandoverEvent;
 
 export type FromHost =
-  | { readonly type: 'hello'; readonly host: string }
+  | { readonly type: 'hello'; readonly host: string; readonly listens: SharedArrayBuffer }
+  | { readonly type: 'eventRead' }
   | { readonly type: 'down'; readonly ids: readonly string[]; readonly reason: DownRecord };
 
 /** First contact of a thread that opens a connection and knows no host yet: a life line, by postMessageToThread. */
@@ -318,8 +345,11 @@ export type FromTaker =
 export interface Commit {
   readonly type: 'commit';
   readonly port: MessagePort;
-  /** A life line to the connection's host, when the taker said that it has none. */
+  /** A life line to the connection's host, when the taker said that it has none; with it `listens`, as in Boot. */
   readonly lifeline: MessagePort | undefined;
+  readonly listens: SharedArrayBuffer | undefined;
+  /** When it was offered, in milliseconds since the epoch. */
+  readonly offered: number;
   readonly state: ConnectionState;
   /** The stream that was given by name, if it was one. */
   readonly feed: number | undefined;
@@ -346,6 +376,8 @@ export type StreamRecord = WsRecord | HttpRecord;
 export interface WsRecord {
   readonly kind: 'ws';
   readonly stream: number;
+  /** Where it is served, when that is behind a tunnel. */
+  readonly origin?: string | undefined;
   readonly ws: WsSettings;
   readonly state: StreamState;
   readonly upgraded: Upgraded | undefined;
