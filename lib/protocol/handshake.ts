@@ -34,6 +34,8 @@ export interface HeadScan {
   searched: number;
   /** Interim answers skipped. */
   interim: number;
+  /** Their header fields. */
+  informed: readonly (readonly string[])[];
   start: { status: number; version: '1.0' | '1.1'; reason: string } | undefined;
   headers: Headers;
   rawHeaders: string[];
@@ -41,7 +43,8 @@ export interface HeadScan {
 
 /** A fresh scan, for the first call. */
 export function newScan(): HeadScan {
-  return { line: 0, searched: 0, interim: 0, start: undefined, headers: Object.create(null), rawHeaders: [] };
+  const fields = { headers: Object.create(null), rawHeaders: [] };
+  return { line: 0, searched: 0, interim: 0, informed: [], start: undefined, ...fields };
 }
 
 /** The upgrade that was agreed on. */
@@ -129,7 +132,9 @@ export function parseHead(
         return { ...start, headers, rawHeaders, end: from + scan.line };
       if (++scan.interim > MOST_INTERIM)
         return broken(`server sent more than ${MOST_INTERIM} interim answers`);
-      Object.assign(scan, { ...newScan(), line: scan.line, searched: scan.line, interim: scan.interim });
+      const { line: next, interim, informed } = scan;
+      const rest = { line: next, searched: next, interim, informed: [...informed, rawHeaders] };
+      Object.assign(scan, newScan(), rest);
       continue;
     }
     const wrong = scan.start ? addField(line, scan) : addStatus(line, scan);

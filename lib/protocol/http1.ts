@@ -23,6 +23,8 @@ export interface RequestHead {
   readonly expects: boolean;
   /** The connection ends with the answer. */
   readonly closes: boolean;
+  /** The server may answer by taking the connection for something else: nothing stands beside it. */
+  readonly alone: boolean;
 }
 
 /** What of a connection's settings a head depends on. */
@@ -34,7 +36,7 @@ export interface HeadSettings extends Pick<Settings, 'authority'> {
 export type NameTransform = (name: string) => unknown;
 
 /** RFC 9110 §9.3: methods whose content "has no generally defined semantics"; without a body they say nothing of one. */
-const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE']);
+const WITHOUT_BODY: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE', 'CONNECT']);
 
 /** Lays out a head. @throws {StreamError} for what HTTP/1.0 cannot send.
  *  @throws {OptionError} when `transform` throws, or gives what is no token. */
@@ -44,11 +46,13 @@ export function layoutHead(
   transform?: NameTransform,
 ): RequestHead {
   const headers = mergeHeaders(http.headers, request.headers);
-  let host = authority;
+  // RFC 9112 §3.2: "an identical field value" to the authority that a request for a tunnel names.
+  let host = request.method === 'CONNECT' ? request.path : authority;
   let fields = '';
   let declared: string | undefined;
   let expects = false;
   let closes = http.version === '1.0';
+  let alone = request.method === 'CONNECT';
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] ?? '';
     const value = headers[i + 1] ?? '';
@@ -57,7 +61,8 @@ export function layoutHead(
     else if (name !== 'transfer-encoding') {
       fields += field(name, value, transform);
       if (name === 'expect') expects ||= value.toLowerCase() === '100-continue';
-      else if (name === 'connection') closes ||= listsClose(value);
+      else if (name === 'connection') closes ||= lists(value, 'close');
+      else if (name === 'upgrade') alone = true;
     }
   }
   const { framing, length } = framingOf(request, declared);
@@ -68,7 +73,14 @@ export function layoutHead(
     fields += field('transfer-encoding', 'chunked', transform);
   } else if (framing === 'length') fields += field('content-length', String(length), transform);
   const line = `${request.method} ${request.path} HTTP/${http.version}\r\n`;
-  return { text: `${line}${field('host', host, transform)}${fields}\r\n`, framing, length, expects, closes };
+  return {
+    text: `${line}${field('host', host, transform)}${fields}\r\n`,
+    framing,
+    length,
+    expects,
+    closes,
+    alone,
+  };
 }
 
 const NOT_CHUNKED =
@@ -107,8 +119,19 @@ function transformed(name: string, transform: NameTransform): string {
   );
 }
 
-function listsClose(value: string): boolean {
-  return value.split(',').some((item) => item.trim().toLowerCase() === 'close');
+function lists(value: string, token: string): boolean {
+  return value.split(',').some((item) => item.trim().toLowerCase() === token);
+}
+
+/** What an answer that switches protocols switches to, as its Upgrade header says; undefined: it is no such answer.
+ *  RFC 9110 §7.8: "MUST generate an Upgrade header field", and `connection: upgrade` with it. */
+export function switchedTo(rawHeaders: readonly string[]): string[] | undefined {
+  if (!connectionHas(rawHeaders, 'upgrade')) return undefined;
+  const protocols = rawHeaders.flatMap((value, i) =>
+    i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'upgrade' ? value.split(',') : [],
+  );
+  const named = protocols.map((one) => one.trim()).filter((one) => one !== '');
+  return named.length > 0 ? named : undefined;
 }
 
 /** What stands before the bytes of a chunk. */
@@ -128,8 +151,7 @@ export function lastChunk(trailers: readonly string[] = [], transform?: NameTran
 function connectionHas(rawHeaders: readonly string[], token: string): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     if (rawHeaders[i]?.toLowerCase() !== 'connection') continue;
-    const items = (rawHeaders[i + 1] ?? '').split(',');
-    if (items.some((item) => item.trim().toLowerCase() === token)) return true;
+    if (lists(rawHeaders[i + 1] ?? '', token)) return true;
   }
   return false;
 }

@@ -109,6 +109,8 @@ export function isPermanent(error: GunportError): boolean {
   if (code === 'ERR_GUNPORT_OPTION') return true;
   if (code === 'ERR_GUNPORT_UPGRADE_REFUSED')
     return status >= 400 && status < 500 && ![408, 425, 429].includes(status);
+  // The same password would be wrong again, and an account may be locked for it.
+  if (code === 'ERR_GUNPORT_PROXY') return status === 407 || reason === 'auth-failed';
   if (code !== 'ERR_GUNPORT_TLS') return false;
   // Any error may have a code; those of Node and OpenSSL do.
   return (

@@ -32,7 +32,7 @@ describe('layoutHead', () => {
   it('lays out a request without a body', () => {
     expect(lay({ path: '/a?b', headers: ['accept', '*/*'] })).to.deep.equal({
       text: 'GET /a?b HTTP/1.1\r\nhost: example.com:8080\r\naccept: */*\r\n\r\n',
-      ...{ framing: 'none', length: 0, expects: false, closes: false },
+      ...{ framing: 'none', length: 0, expects: false, closes: false, alone: false },
     });
   });
 

@@ -114,6 +114,8 @@ describe('retry', () => {
         ...[400, 401, 403, 404, 410, 426].map(status),
         new ConnectionError('ERR_GUNPORT_TLS', 'options', { phase: 'tls', reason: 'options' }),
         new OptionError('no such module'),
+        new ConnectionError('ERR_GUNPORT_PROXY', 'who are you', { status: 407, reason: 407 }),
+        new ConnectionError('ERR_GUNPORT_PROXY', 'wrong password', { reason: 'auth-failed' }),
       ];
       for (const error of permanent) {
         expect(isPermanent(error), error.message).to.equal(true);
