@@ -1,5 +1,5 @@
 // httpsettings — options of HTTP and of single requests become plain data: checked at once, complete, ready to be posted.
-// Called by settings.ts for a connection, by connection.ts for each request, before anything is sent.
+// Called by settings.ts for a connection, by connection.ts and roads.ts for each request, before anything is sent.
 // Invariant: what was checked is what is sent: every value is coerced to a string once, before it is looked at. Method,
 // path, header names and values can never carry a line of their own.
 // Source: Gun's http_opts(), http2_opts(), req_opts(); RFC 9110 §5, §9.1; RFC 9112 §11.1 (response splitting).
@@ -17,8 +17,9 @@ import {
   oneOf,
   own,
 } from './checks.ts';
+import { CONTENT_OPTIONS, checkContent } from './contentsettings.ts';
 import { describe, OptionError } from './errors.ts';
-import type { HttpSettings, RequestSettings, Timeouts } from './httpwire.ts';
+import type { ContentSettings, HttpSettings, RequestSettings, Spoken, Timeouts } from './httpwire.ts';
 import type { BodyPart, RequestOptions } from './options.ts';
 import { checkPath } from './target.ts';
 import type { HttpVersion } from './types.ts';
@@ -29,6 +30,7 @@ const TIMEOUTS = ['requestTimeout', 'headersTimeout', 'idleTimeout', 'continueTi
 /** The names in HttpOptions. @internal */
 export const HTTP_OPTIONS: readonly string[] = [
   ...TIMEOUTS,
+  ...CONTENT_OPTIONS,
   'protocols',
   'httpVersion',
   'pipelining',
@@ -40,6 +42,7 @@ export const HTTP_OPTIONS: readonly string[] = [
   'connectionWindow',
   'settingsTimeout',
   'keepaliveTolerance',
+  'cookieIgnoreInformational',
 ];
 
 const STANDARD: Timeouts = {
@@ -49,15 +52,12 @@ const STANDARD: Timeouts = {
   continueTimeout: 1_000,
 };
 
-/** Options of a connection's HTTP. @throws {OptionError} naming the option and the value. @internal */
-export function checkHttp(
-  given: Given,
-  { secure, webSocket }: { readonly secure: boolean; readonly webSocket: boolean },
-  ws: WsSettings,
-): HttpSettings {
+/** Options of a connection's HTTP; what it speaks was checked with the road to it.
+ *  @throws {OptionError} naming the option and the value. @internal */
+export function checkHttp(given: Given, protocols: readonly Spoken[], ws: WsSettings): HttpSettings {
   const window = (name: string, standard: number) => integer(given, name, standard, [65_535, LONGEST]);
   return {
-    protocols: checkProtocols(given['protocols'], secure, webSocket),
+    protocols,
     headers: lowerNames(ws.headers),
     version: oneOf<HttpVersion>(given, 'httpVersion', ['1.1', '1.0']),
     pipelining:
@@ -71,25 +71,11 @@ export function checkHttp(
     settingsTimeout: integer(given, 'settingsTimeout', 5_000, [1, LONGEST]),
     keepalive: given['keepalive'] === undefined || ws.keepalive === 0 ? undefined : ws.keepalive,
     keepaliveTolerance: integer(given, 'keepaliveTolerance', 0, [0, 1_000]),
+    cookieIgnoreInformational: flag(given, 'cookieIgnoreInformational', false),
     flow: ws.flow,
     timeouts: checkTimeouts(given, STANDARD),
+    content: checkContent(given),
   };
-}
-
-function checkProtocols(value: unknown, secure: boolean, webSocket: boolean): readonly ('http' | 'http2')[] {
-  if (value === undefined) return secure && !webSocket ? ['http2', 'http'] : ['http'];
-  const list: ('http' | 'http2')[] = [];
-  for (const item of Array.isArray(value) ? value : [])
-    if (item === 'http' || item === 'http2') list.push(item);
-  const distinct = new Set(list).size === list.length;
-  if (!Array.isArray(value) || list.length !== value.length || list.length === 0 || !distinct) {
-    throw new OptionError(`protocols must be some of ["http2","http"], each once, got ${describe(value)}`);
-  }
-  // There is no ALPN to choose between them.
-  if (!secure && list.length > 1) {
-    throw new OptionError(`protocols must be one where there is no TLS, got ${describe(value)}`);
-  }
-  return list;
 }
 
 function checkTimeouts(given: Given, base: Timeouts): Timeouts {
@@ -111,6 +97,8 @@ export interface CheckedRequest {
   readonly signal: AbortSignal | undefined;
   /** Bytes of body that the head has promised; undefined: it says nothing of them. */
   readonly declared: number | undefined;
+  /** The stream of the tunnel that it goes through. */
+  readonly tunnel: number | undefined;
 }
 
 /** How a method deals with its body: `none` may have none, `whole` has all of it at once, `follows` never has,
@@ -119,16 +107,18 @@ export type BodyKind = 'none' | 'whole' | 'follows' | 'either';
 
 const REQUEST_OPTIONS: ReadonlySet<string> = new Set([
   ...TIMEOUTS,
+  ...CONTENT_OPTIONS,
   'headers',
   'body',
   'trailers',
   'flow',
   'replyTo',
   'signal',
+  'tunnel',
 ]);
 
-/** Hop-by-hop fields that the framing decides on. RFC 9113 §8.2.2. */
-const NOT_GIVEN: ReadonlySet<string> = new Set(['transfer-encoding', 'content-length', 'host']);
+/** Fields that the framing and the target decide on. RFC 9110 §6.5.1, RFC 9113 §8.2.2. @internal */
+export const NOT_GIVEN: ReadonlySet<string> = new Set(['transfer-encoding', 'content-length', 'host']);
 const NONE: ReadonlySet<string> = new Set();
 
 /** Checks a request. @throws {OptionError} naming the option and the value. @internal */
@@ -143,10 +133,10 @@ export function checkRequest(
   const target = path === '*' && verb === 'OPTIONS' ? '*' : checkPath(path);
   if (options === undefined && kind !== 'follows' && kind !== 'either') {
     const request = { method: verb, path: target, headers: [] };
-    return { request, replyTo: undefined, signal: undefined, declared: undefined };
+    return { request, replyTo: undefined, signal: undefined, declared: undefined, tunnel: undefined };
   }
   const given = own(options, REQUEST_OPTIONS, '');
-  const headers = lowerNames(headerList(given['headers'], NONE));
+  const headers = checkHeaders(given['headers']);
   const body = given['body'] === undefined ? undefined : bytesOf(given['body'], 'body');
   if (body && (kind === 'none' || kind === 'follows')) {
     throw new OptionError(`${verb} takes no body here, got ${body.byteLength} bytes`);
@@ -168,12 +158,44 @@ export function checkRequest(
       ...(streamed && { streamed }),
       ...(trailers && { trailers }),
       ...(particular && { timeouts: particular }),
-      ...(flow !== undefined && { flow: integer(given, 'flow', 1, [1, Number.MAX_SAFE_INTEGER]) }),
+      ...(flow !== undefined && { flow: checkCount(given, 'flow') }),
+      ...checkOwnContent(given, settings.http.content),
     },
     replyTo: checkReplyTo(given['replyTo']),
     signal: checkSignal(given['signal']),
     declared: streamed ? declaredLength(headers) : undefined,
+    tunnel: checkTunnelReference(given['tunnel']),
   };
+}
+
+/** Where it has handlers of its own, or another bound. */
+function checkOwnContent(given: Given, base: ContentSettings | undefined): { content?: ContentSettings } {
+  if (CONTENT_OPTIONS.every((name) => given[name] === undefined)) return {};
+  const content = checkContent(given, base);
+  return content ? { content } : {};
+}
+
+/** Request headers as name in lower case, value, … `owned` and `option` as of headerList. @throws {OptionError} @internal */
+export function checkHeaders(
+  value: unknown,
+  owned: ReadonlySet<string> = NONE,
+  option = 'headers',
+): readonly string[] {
+  return lowerNames(headerList(value, owned, option));
+}
+
+/** A count of messages that is there. @throws {OptionError} @internal */
+export function checkCount(given: Given, name: string): number {
+  return integer(given, name, 1, [1, Number.MAX_SAFE_INTEGER]);
+}
+
+/** The stream of a tunnel, by its id; whether it is one is for its owner to say. @throws {OptionError} @internal */
+export function checkTunnelReference(value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  // A stream has its id from its class: it is no property of its own.
+  const id = typeof value === 'object' && value !== null && 'id' in value ? value.id : undefined;
+  if (typeof id === 'number' && Number.isInteger(id) && id > 0) return id;
+  throw new OptionError(`tunnel must be a stream of connect(), got ${describe(value)}`);
 }
 
 /** Trailer fields as name, value, … @throws {OptionError} @internal */
@@ -209,7 +231,8 @@ function lowerNames(list: readonly string[]): readonly string[] {
   return list.map((item, i) => (i % 2 === 0 ? item.toLowerCase() : item));
 }
 
-function checkReplyTo(value: unknown): MessagePort | undefined {
+/** A port, or none. @throws {OptionError} @internal */
+export function checkReplyTo(value: unknown): MessagePort | undefined {
   if (value === undefined || value instanceof MessagePort) return value;
   throw new OptionError(`replyTo must be a MessagePort, got ${describe(value)}`);
 }

@@ -15,15 +15,20 @@ import {
   LONGEST,
   mergeHeaders,
   moduleReference,
+  NOTHING,
   oneOf,
   own,
   tokens,
+  within,
 } from './checks.ts';
+import { checkCookies } from './cookies/cookies.ts';
 import { describe, OptionError } from './errors.ts';
-import { checkHttp, HTTP_OPTIONS } from './httpsettings.ts';
-import type { OpenOptions, WsOptions } from './options.ts';
-import { checkPath, checkTarget, type Endpoint, type Place } from './target.ts';
-import { checkTls } from './tls.ts';
+import { checkHttp, checkTunnelReference, HTTP_OPTIONS } from './httpsettings.ts';
+import type { Hop, Leg } from './httpwire.ts';
+import type { OpenOptions, UpgradeOptions } from './options.ts';
+import { checkProxies } from './proxies.ts';
+import { bareLeg, checkBare, checkRoad, type Standards } from './roads.ts';
+import { basic, checkPath, checkTarget, type Endpoint, type Place } from './target.ts';
 import type { CompressSettings, Settings, WsSettings } from './wire.ts';
 
 /** The names in WsOptions. @internal */
@@ -45,6 +50,7 @@ export const OPEN_OPTIONS: readonly string[] = [
   ...WS_OPTIONS,
   ...HTTP_OPTIONS,
   'tls',
+  'proxy',
   'socketPath',
   'localAddress',
   'family',
@@ -61,6 +67,7 @@ export const OPEN_OPTIONS: readonly string[] = [
   'onOwnerDown',
   'isolated',
   'signal',
+  'cookies',
 ];
 
 /** What a connection is opened to. @internal */
@@ -71,6 +78,7 @@ export interface CheckedOpen {
   readonly settings: Settings;
   readonly isolated: boolean;
   readonly signal: AbortSignal | undefined;
+  readonly cookies: ReturnType<typeof checkCookies>;
   /** The user's function; `settings.retryFun` is `'ask'` then. */
   readonly retryFun: Extract<OpenOptions['retryFun'], (...args: never[]) => unknown> | undefined;
 }
@@ -85,61 +93,127 @@ export function checkOpen(
 ): CheckedOpen {
   const place = checkTarget(target);
   const given = own(options, new Set([...OPEN_OPTIONS, ...extra]), '');
-  const time = (name: string, standard: number) => integer(given, name, standard, [1, LONGEST]);
   const retryFun = given['retryFun'];
-  const socketPath = checkSocketPath(given['socketPath']);
-  const ws = checkWsGiven(given, standardWs(place, connect));
-  const settings: Settings = {
-    transport: socketPath === undefined ? (place.secure ? 'tls' : 'tcp') : 'unix',
-    host: place.host,
-    port: place.port,
-    origin: `${place.webSocket ? 'ws' : 'http'}${place.secure ? 's' : ''}://${place.authority}`,
-    authority: place.authority,
-    socketPath,
-    localAddress: checkAddress(given['localAddress']),
-    family: oneOf<0 | 4 | 6>(given, 'family', [0, 4, 6]),
-    noDelay: flag(given, 'noDelay', true),
-    lookup: moduleReference(given['lookup'], 'lookup'),
-    ...checkTls(given['tls'], place.secure),
-    maxBuffered: integer(given, 'maxBuffered', 16_777_216, [1, Number.MAX_SAFE_INTEGER]),
-    maxHeaderSize: integer(given, 'maxHeaderSize', 100_000, [1, LONGEST]),
-    lookupTimeout: time('lookupTimeout', 5_000),
-    connectTimeout: time('connectTimeout', 10_000),
-    tlsTimeout: time('tlsTimeout', 10_000),
-    retry: given['retry'] === Infinity ? Infinity : integer(given, 'retry', 5, [0, Number.MAX_SAFE_INTEGER]),
-    retryFirst: !connect || given['retry'] !== undefined,
-    retryTimeout:
-      given['retryTimeout'] === undefined ? undefined : integer(given, 'retryTimeout', 0, [0, LONGEST]),
-    retryFun: typeof retryFun === 'function' ? 'ask' : moduleReference(retryFun, 'retryFun'),
-    onOwnerDown: oneOf<'shutdown' | 'rehome'>(given, 'onOwnerDown', ['shutdown', 'rehome']),
-    ws,
-    http: checkHttp(given, { secure: place.secure, webSocket: place.webSocket || connect }, ws),
-  };
+  const way = checkWay(place, given, connect);
+  const ws = checkWsGiven(given, standardWs(place, way, connect));
   return {
-    settings,
+    settings: settingsOf(given, way, ws, connect),
     isolated: flag(given, 'isolated', false),
     signal: checkSignal(given['signal']),
+    cookies: checkCookies(given['cookies']),
     // It is a function; what it answers is checked where it is used (protocol/retry.ts).
     retryFun: typeof retryFun === 'function' ? (retryFun as NonNullable<CheckedOpen['retryFun']>) : undefined,
   };
 }
 
-/** Checks what wsUpgrade() is given and lays it over the connection's own WebSocket options; headers by name.
+/** Written out: a literal with `...` at its beginning has a hidden class of its own for each name behind that, each time. */
+function settingsOf(
+  given: Given,
+  { leg, hops, socketPath, socks }: Way,
+  ws: WsSettings,
+  connect: boolean,
+): Settings {
+  const { retry, retryFirst, retryTimeout, retryFun } = checkRetry(given, connect);
+  return {
+    transport: socketPath === undefined ? leg.transport : 'unix',
+    host: leg.host,
+    port: leg.port,
+    origin: leg.origin,
+    authority: leg.authority,
+    socketPath,
+    localAddress: checkAddress(given['localAddress']),
+    family: oneOf<0 | 4 | 6>(given, 'family', [0, 4, 6]),
+    noDelay: flag(given, 'noDelay', true),
+    lookup: moduleReference(given['lookup'], 'lookup'),
+    tls: leg.tls,
+    checkServerIdentity: leg.checkServerIdentity,
+    maxBuffered: integer(given, 'maxBuffered', 16_777_216, [1, Number.MAX_SAFE_INTEGER]),
+    maxHeaderSize: integer(given, 'maxHeaderSize', 100_000, [1, LONGEST]),
+    lookupTimeout: integer(given, 'lookupTimeout', 5_000, [1, LONGEST]),
+    connectTimeout: leg.connectTimeout,
+    tlsTimeout: leg.tlsTimeout,
+    retry,
+    retryFirst,
+    retryTimeout,
+    retryFun,
+    onOwnerDown: oneOf<'shutdown' | 'rehome'>(given, 'onOwnerDown', ['shutdown', 'rehome']),
+    ws,
+    http: checkHttp(given, leg.protocols, ws),
+    hops,
+    upAtFirstHop: socks,
+  };
+}
+
+function checkRetry(
+  given: Given,
+  connect: boolean,
+): Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout' | 'retryFun'> {
+  const { retry, retryTimeout, retryFun } = given;
+  return {
+    retry: retry === Infinity ? Infinity : integer(given, 'retry', 5, [0, Number.MAX_SAFE_INTEGER]),
+    retryFirst: !connect || retry !== undefined,
+    retryTimeout: retryTimeout === undefined ? undefined : integer(given, 'retryTimeout', 0, [0, LONGEST]),
+    retryFun: typeof retryFun === 'function' ? 'ask' : moduleReference(retryFun, 'retryFun'),
+  };
+}
+
+/** The way to the far end of a connection, and what is there. */
+interface Way {
+  readonly leg: Leg;
+  readonly hops: readonly Hop[];
+  /** Its target is a SOCKS server: the far end is behind that. */
+  readonly socks: boolean;
+  readonly socketPath: string | undefined;
+}
+
+function checkWay(place: Place, given: Given, connect: boolean): Way {
+  const webSocket = place.webSocket || connect;
+  const standards: Standards = {
+    webSocket,
+    connectTimeout: integer(given, 'connectTimeout', 10_000, [1, LONGEST]),
+    tlsTimeout: integer(given, 'tlsTimeout', 10_000, [1, LONGEST]),
+  };
+  const protocols = { name: 'protocols', value: given['protocols'] };
+  const road = checkRoad(bareLeg(place, given, '', standards), protocols, standards, place.credentials);
+  const proxies = checkProxies(given['proxy'], place, standards);
+  const socketPath = checkSocketPath(given['socketPath']);
+  const socks = road.hops.length > 0;
+  if (socks) checkBare(place, 'target');
+  if (socketPath !== undefined && (socks || proxies.length > 0)) {
+    throw new OptionError('socketPath must be left out where there is a proxy');
+  }
+  return { leg: road.leg, hops: [...proxies, ...road.hops], socks, socketPath };
+}
+
+/** What wsUpgrade() comes down to. @internal */
+export interface CheckedUpgrade {
+  readonly ws: WsSettings;
+  /** The stream of the tunnel that it goes through. */
+  readonly tunnel: number | undefined;
+}
+
+/** Checks what wsUpgrade() is given and lays it over the connection's own WebSocket options; headers by name. Through a
+ *  tunnel those are another server's, and so are not sent.
  *  @throws {OptionError} naming the option and the value. @internal */
 export function checkWs(
   path: string,
-  options: WsOptions | undefined,
+  options: UpgradeOptions | undefined,
   defaults: Settings,
   extra: readonly string[] = [],
-): WsSettings {
-  const given = own(options, new Set([...WS_OPTIONS, ...extra]), '');
-  return checkWsGiven(given, { ...defaults.ws, path: checkPath(path), spans: false });
+): CheckedUpgrade {
+  const given = own(options, new Set([...WS_OPTIONS, 'tunnel', ...extra]), '');
+  const tunnel = checkTunnelReference(given['tunnel']);
+  const headers = tunnel === undefined ? defaults.ws.headers : [];
+  const base: WsSettings = { ...defaults.ws, headers, path: checkPath(path), spans: false };
+  return { ws: checkWsGiven(given, base), tunnel };
 }
 
-function standardWs(place: Place, connect: boolean): WsSettings {
+function standardWs(place: Place, { socks }: Way, connect: boolean): WsSettings {
+  // A SOCKS server's user is told to it, not to what is behind it.
+  const credentials = socks ? undefined : place.credentials;
   return {
     path: place.path,
-    headers: place.authorization === undefined ? [] : ['Authorization', place.authorization],
+    headers: credentials === undefined ? [] : ['Authorization', basic(credentials, 'target')],
     subprotocols: [],
     compress: undefined,
     maxPayload: 104_857_600,
@@ -182,14 +256,10 @@ const COMPRESS_NAMES: ReadonlySet<string> = new Set([
 
 function checkCompress(value: unknown): CompressSettings | undefined {
   if (value === false) return undefined;
-  if (value !== true && (typeof value !== 'object' || value === null)) {
+  if (value !== true && (typeof value !== 'object' || value === null || Array.isArray(value))) {
     throw new OptionError(`compress must be true, false or an object, got ${describe(value)}`);
   }
-  const raw = own(value === true ? undefined : value, COMPRESS_NAMES, 'compress');
-  // Messages name the whole option: compress.level, not level.
-  const given: Given = Object.fromEntries(
-    Object.entries(raw).map(([name, item]) => [`compress.${name}`, item]),
-  );
+  const given = value === true ? NOTHING : within(value, COMPRESS_NAMES, 'compress');
   return {
     serverNoContextTakeover: flag(given, 'compress.serverNoContextTakeover', false),
     clientNoContextTakeover: flag(given, 'compress.clientNoContextTakeover', false),

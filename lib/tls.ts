@@ -1,12 +1,12 @@
 // tls — Node's TLS options as data: copied, checked, and ready to be posted.
-// Called by settings.ts; transport.ts hands the result to tls.connect.
+// Called by settings.ts, roads.ts and proxies.ts; transport.ts hands the result to tls.connect.
 // Invariant: no function, no memory shared with the caller, and no option that the transport decides itself.
 // Verification is on unless `rejectUnauthorized: false` stands here: the environment has no say.
 // Source: Node tls.connect and tls.createSecureContext.
 
 import { isIP } from 'node:net';
 import { types } from 'node:util';
-import { moduleReference, own } from './checks.ts';
+import { flag, moduleReference, NOTHING, within } from './checks.ts';
 import { describe, OptionError } from './errors.ts';
 import type { Settings } from './wire.ts';
 
@@ -45,36 +45,36 @@ const TLS_NAMES: ReadonlySet<string> = new Set([
 
 type CheckedTls = Pick<Settings, 'tls' | 'checkServerIdentity'>;
 
-/** Checks `tls`, for a target that is secure or not. @throws {OptionError} @internal */
-export function checkTls(value: unknown, secure: boolean): CheckedTls {
+/** Checks `tls`, for a far end that is secure or not. `name`: which of the options it is.
+ *  @throws {OptionError} @internal */
+export function checkTls(value: unknown, secure: boolean, name = 'tls'): CheckedTls {
   if (!secure) {
-    if (value !== undefined)
-      throw new OptionError('tls must be left out where the target is not wss: or https:');
+    if (value !== undefined) throw new OptionError(`${name} must be left out where there is no TLS`);
     return { tls: undefined, checkServerIdentity: undefined };
   }
-  const { checkServerIdentity, ...rest } = own(value, TLS_NAMES, 'tls');
-  // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot turn verification off.
-  const tls: Record<string, unknown> = { rejectUnauthorized: rest['rejectUnauthorized'] ?? true };
-  if (typeof tls['rejectUnauthorized'] !== 'boolean') {
-    throw new OptionError(
-      `tls.rejectUnauthorized must be true or false, got ${describe(tls['rejectUnauthorized'])}`,
-    );
-  }
-  for (const [name, item] of Object.entries(rest)) {
-    if (item !== undefined && name !== 'rejectUnauthorized') tls[name] = dataOf(item, `tls.${name}`, 0);
+  const given = value === undefined ? NOTHING : within(value, TLS_NAMES, name);
+  const tls: Record<string, unknown> = {
+    // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED in the environment cannot turn verification off.
+    rejectUnauthorized: flag(given, `${name}.rejectUnauthorized`, true),
+  };
+  for (const [whole, item] of Object.entries(given)) {
+    const own = whole.slice(name.length + 1);
+    if (item !== undefined && !CHECKED_APART.has(own)) tls[own] = dataOf(item, whole, 0);
   }
   const servername = tls['servername'];
   // RFC 6066 §3: "Literal IPv4 and IPv6 addresses are not permitted in HostName".
   if (servername !== undefined && (typeof servername !== 'string' || isIP(servername) !== 0)) {
-    throw new OptionError(`tls.servername must be a host name, got ${describe(servername)}`);
+    throw new OptionError(`${name}.servername must be a host name, got ${describe(servername)}`);
   }
   try {
     structuredClone(tls);
   } catch {
-    throw new OptionError('tls must be data that can be cloned'); // DataCloneError's text could show a secret.
+    throw new OptionError(`${name} must be data that can be cloned`); // DataCloneError's text could show a secret.
   }
-  return { tls, checkServerIdentity: moduleReference(checkServerIdentity, 'tls.checkServerIdentity') };
+  const identity = `${name}.checkServerIdentity`;
+  return { tls, checkServerIdentity: moduleReference(given[identity], identity) };
 }
+const CHECKED_APART: ReadonlySet<string> = new Set(['rejectUnauthorized', 'checkServerIdentity']);
 
 /** A copy of plain data in memory of its own: cloning a small Buffer would send the pool it stands in, with its
  *  neighbours' secrets. Messages name the option only. */
