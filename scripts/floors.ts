@@ -12,51 +12,69 @@ const HOUSE = `
   5 owner    lib/index.ts
   4 owner    lib/default.ts
   4 owner    lib/pool.ts lib/receive.ts
+  4 owner    lib/authority/pooledverbs.ts
+  4 owner    lib/authority/authorities.ts
+  4 owner    lib/authority/pooledoptions.ts lib/authority/lease.ts
+  4 owner    lib/authority/pooledrequest.ts
+  4 owner    lib/authority/authority.ts lib/authority/retryable.ts lib/authority/pooledchunks.ts
+  4 owner    lib/authority/waitingroom.ts lib/authority/reopening.ts
+  4 owner    lib/authority/authorityinfo.ts lib/authority/line.ts
+  4 owner    lib/authority/member.ts
+  4 owner    lib/authority/authorityoptions.ts lib/authority/ranks.ts
   4 owner    lib/open.ts
   4 owner    lib/connection.ts
   4 owner    lib/verbs.ts
   4 owner    lib/owned.ts
   4 owner    lib/roster.ts
-  4 owner    lib/fetch.ts lib/reply.ts
+  4 owner    lib/fetch.ts lib/reply.ts lib/sse.ts
+  4 owner    lib/bodysending.ts
   4 owner    lib/stream.ts lib/wsstream.ts
   3 owner    lib/speaking.ts
   3 owner    lib/streamhost.ts lib/hold.ts lib/answer.ts
   3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
   3 owner    lib/ending.ts lib/chunks.ts lib/uploading.ts
-  3 owner    lib/drains.ts
+  3 owner    lib/drains.ts lib/calls.ts lib/tunnel.ts
   3 owner    lib/await.ts
-  2 owner    lib/settings.ts lib/queue.ts lib/host.ts
-  2 owner    lib/httpsettings.ts
+  2 owner    lib/settings.ts lib/queue.ts lib/host.ts lib/events/handovers.ts
+  2 owner    lib/proxies.ts
+  2 owner    lib/roads.ts
+  2 owner    lib/httpsettings.ts lib/cookies/cookies.ts
   2 owner    lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/batch.ts lib/layout.ts lib/inbox.ts
-  2 owner    lib/target.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts lib/notices.ts lib/answers.ts lib/aborts.ts lib/nursery.ts
+  2 owner    lib/contentsettings.ts lib/ssereader.ts lib/events/events.ts lib/target.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/advice.ts lib/notices.ts lib/answers.ts lib/aborts.ts lib/nursery.ts lib/proxy-from-env.d.ts
 
   4 process  workers/host.ts
   4 process  workers/process.ts
+  4 process  workers/roads/roads.ts
+  4 process  workers/roads/branch.ts
   4 process  workers/link.ts
-  3 process  workers/retrying.ts workers/takeover.ts workers/upgrade.ts
+  3 process  workers/casts.ts
+  3 process  workers/retrying.ts workers/roads/attempt.ts workers/takeover.ts workers/upgrade.ts workers/roads/socks.ts workers/roads/through.ts workers/raw.ts workers/roads/secure.ts
   3 process  workers/http1/driver.ts workers/http2/driver.ts
   3 process  workers/http1/answers.ts workers/http2/streams.ts
   3 process  workers/http1/turns.ts
   3 process  workers/http1/sending.ts workers/http1/upgrade.ts
-  3 process  workers/http2/upgrade.ts workers/http2/exchange.ts workers/http2/push.ts workers/http2/session.ts
+  3 process  workers/http2/upgrade.ts workers/http2/tunnel.ts workers/http2/exchange.ts workers/http2/push.ts workers/http2/session.ts
   3 process  workers/http2/stream.ts
   3 process  workers/driver.ts workers/websocket.ts
   3 process  workers/requests.ts
   2 process  workers/streams.ts
   2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/transport.ts workers/front.ts
-  2 process  workers/entry.ts workers/asking.ts
+  2 process  workers/connected.ts workers/roads/secureoptions.ts
+  2 process  workers/entry.ts workers/asking.ts workers/cookies/linkcookies.ts
   2 process  workers/http1/memory.ts workers/http1/parser.ts
   2 process  workers/http2/memory.ts workers/http2/bodies.ts workers/http2/head.ts workers/http2/pings.ts
-  2 process  workers/outbox.ts workers/lookup.ts workers/reading.ts workers/deadlines.ts workers/upload.ts
-  2 process  workers/http1/llhttp.ts workers/http2/socket.ts
-  2 process  workers/socket.ts workers/slabs.ts workers/bundle.ts workers/deflate.ts workers/modules.ts
+  2 process  workers/cookies/cookies.ts workers/probes/frameprobe.ts workers/outbox.ts workers/lookup.ts workers/reading.ts workers/deadlines.ts workers/upload.ts
+  2 process  workers/place.ts workers/content/content.ts workers/probes/streamprobe.ts workers/probes/dialprobe.ts workers/probes/processprobe.ts workers/http1/llhttp.ts workers/http2/socket.ts
+  2 process  workers/probes/probe.ts workers/probes/redact.ts workers/socket.ts workers/slabs.ts workers/bundle.ts workers/deflate.ts workers/modules.ts workers/flow.ts workers/content/sse.ts workers/lane.ts
+
+  2 shared   lib/cookies/cookieset.ts lib/cookies/cookieline.ts
 
   1 shared   lib/protocol/websocket.ts lib/protocol/body.ts lib/protocol/http1.ts
   1 shared   lib/protocol/handshake.ts lib/protocol/http2frames.ts
-  1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts lib/protocol/http2budgets.ts lib/protocol/http2out.ts
+  1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts lib/protocol/http2budgets.ts lib/protocol/http2out.ts lib/protocol/socks.ts
   1 shared   lib/wire.ts
-  1 shared   lib/httpwire.ts lib/protocol/headers.ts
-  0 shared   lib/checks.ts lib/byid.ts
+  1 shared   lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts
+  0 shared   lib/checks.ts lib/byid.ts lib/events/eventtypes.ts lib/sentevents.ts
   0 shared   lib/options.ts
   0 shared   lib/types.ts
   0 shared   lib/errors.ts
@@ -72,6 +90,7 @@ const WIRE_ROOMS = new Set([
   ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner', 'reply'].map(
     (room) => `lib/${room}.ts`,
   ),
+  'lib/cookies/cookieline.ts',
   ...['outbox', 'process', 'host', 'requests'].map((room) => `workers/${room}.ts`),
 ]);
 

@@ -4,6 +4,7 @@
 // Source: bench/RESULTS.md (one post a turn).
 
 import type { HttpNotice } from '../lib/httpwire.ts';
+import { costOfEvents } from '../lib/sentevents.ts';
 
 /** Bytes of bodies that are posted though more can be read: their owner would have nothing to do meanwhile. */
 const ENOUGH = 2 * 1024 * 1024;
@@ -31,7 +32,7 @@ export class Bundle {
     if (notice.type === 'data' && notice.data.byteLength > 0) {
       this.#memory.add(notice.data.buffer as ArrayBuffer); // Made by slabs.ts.
       this.#bytes += notice.data.byteLength;
-    }
+    } else if (notice.type === 'sse') this.#bytes += costOfEvents(notice.events);
     if (this.#bytes >= ENOUGH) return this.#plan(process.nextTick);
     if (this.#due) return;
     this.#due = true;

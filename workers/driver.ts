@@ -8,12 +8,15 @@ import type { RequestSettings } from '../lib/httpwire.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
 import type { Headers, Protocol } from '../lib/types.ts';
 import type { Closed, Notice, Settings } from '../lib/wire.ts';
+import type { LinkCookies } from './cookies/linkcookies.ts';
 import type { Entry } from './entry.ts';
 import type { Exchange } from './exchange.ts';
+import type { Lane } from './lane.ts';
 import type { UserFunction } from './modules.ts';
 import type { Outbox } from './outbox.ts';
+import type { Probe } from './probes/probe.ts';
 import type { Counters, Sink, Transport } from './socket.ts';
-import type { Streams } from './streams.ts';
+import type { One } from './streams.ts';
 
 /** A protocol on a connected socket. It takes what it can serve from the streams that wait. */
 export interface Driver extends Sink {
@@ -31,13 +34,18 @@ export interface Driver extends Sink {
 
 /** What a driver asks of its process. */
 export interface DriverHost {
+  /** Of the far end: what it is, and what is said to it. */
   readonly settings: Settings;
   readonly transport: Transport;
-  readonly streams: Streams;
+  /** What may be asked of it. */
+  readonly streams: Lane<One>;
   readonly outbox: Outbox;
   readonly counters: Counters;
+  readonly probe: Probe;
   /** For header names of HTTP/1. */
   readonly transformHeaderName: UserFunction | undefined;
+  /** Of its far end; undefined: none are kept. */
+  readonly cookies?: LinkCookies | undefined;
   /** Runs what may throw, where it is not called by the process: an error ends the connection, not its thread. */
   guard(run: () => void): void;
   /** The peer speaks the protocol: only now the connection is up. */
@@ -50,6 +58,12 @@ export interface DriverHost {
   needHttp1(begin: Http1Begin): void;
   /** The answer to an upgrade gives the whole socket to a WebSocket. `rest`: the bytes right behind it. */
   takeOver(entry: Entry, agreed: Agreement, rest: Uint8Array): void;
+  /** A proxy has made a tunnel of the whole connection. `rest`: the bytes right behind its answer. */
+  tunnelled(exchange: Exchange, rest: Uint8Array): void;
+  /** A proxy has made a tunnel of one stream of the connection. */
+  branched(exchange: Exchange, transport: Transport): Branching;
+  /** The server has switched to what a request asked for: the socket is its. `rest`: the bytes right behind the answer. */
+  switched(exchange: Exchange, rest: Uint8Array): void;
   /** A WebSocket has a stream of the connection. */
   opened(entry: Entry, agreed: Agreement): void;
   /** It was answered otherwise: told as a response, or for connect() a failed attempt. */
@@ -58,6 +72,19 @@ export interface DriverHost {
   finished(entry: Entry, closed: Closed): void;
   /** A request that nobody made; the ids of those count down from -1. */
   promised(parent: Exchange, request: RequestSettings): Exchange;
+}
+
+/** What is behind a tunnel: it is told of its socket by `sink`, and ends the socket by itself. */
+export interface Branching {
+  readonly sink: Sink;
+  /** Says goodbye; the socket ends with it. */
+  shutdown(reason: string): void;
+  /** Nobody wants more of it. */
+  cancel(): void;
+  /** The socket was lost with its connection, which is told elsewhere: what has arrived is told. */
+  lost(error: GunportError): void;
+  /** The socket goes, now; nothing is told. */
+  stop(): void;
 }
 
 /** What an upgrade was agreed on. */
@@ -73,6 +100,11 @@ export interface Agreement {
 export interface Http1Begin {
   readonly upgrading?: { readonly entry: Entry; readonly key: string } | undefined;
   readonly bytes: Uint8Array;
+}
+
+/** What asks for the bytes of a connection that speaks HTTP. */
+export function notRaw(): StreamError {
+  return new StreamError('ERR_GUNPORT_BAD_STATE', 'raw(): the connection speaks HTTP');
 }
 
 /** The answer to a ping of the connection where there is none. */

@@ -6,12 +6,15 @@ import { ConnectionError, endedError, fromRecord, GunportError, StreamError } fr
 import type { HttpNotice } from '../lib/httpwire.ts';
 import type { StreamState } from '../lib/types.ts';
 import type { Closed, DownRecord, Upgraded, WsRecord, WsSettings } from '../lib/wire.ts';
+import type { Lane, Member } from './lane.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface Entry {
   readonly kind: 'ws';
   readonly stream: number;
   readonly ws: WsSettings;
+  /** Where it waits and is served. */
+  readonly lane: Lane<Member>;
   state: StreamState;
   upgraded: Upgraded | undefined;
   /** Bytes of wire image that have come from the owner. */
@@ -38,7 +41,7 @@ export interface Socket {
 }
 
 /** For an owner that takes an orphan: what the dead one had been posted is lost, and counts as read. */
-export function recordOf({ stream, ws, state, upgraded, received, outbox }: Entry): WsRecord {
+export function recordOf({ stream, ws, state, upgraded, received, outbox, lane }: Entry): WsRecord {
   const nothing = { closed: undefined, error: undefined, over: undefined, replies: [], untaken: [] };
   return {
     kind: 'ws',
@@ -47,6 +50,7 @@ export function recordOf({ stream, ws, state, upgraded, received, outbox }: Entr
     state,
     upgraded,
     acked: outbox.posted,
+    origin: lane.origin,
     ...nothing,
     sentBytes: received,
     flushedBytes: received,
@@ -108,10 +112,11 @@ export function asConnectionError(error: unknown): GunportError {
 }
 
 /** What a request gets that comes too late, or waits behind the last. */
-export function closingError(reason: string): StreamError {
+export function closingError(reason: string, unprocessed = false): StreamError {
   return new StreamError('ERR_GUNPORT_CLOSING', `the connection is closing (${reason})`, {
     phase: 'closed',
     reason,
+    unprocessed,
   });
 }
 
@@ -131,4 +136,10 @@ export function upgradeLate({ upgradeTimeout }: WsSettings): ConnectionError {
 export function handshakeCut(cause?: GunportError): ConnectionError {
   const text = 'the server closed the connection before it answered the upgrade';
   return new ConnectionError('ERR_GUNPORT_HANDSHAKE', text, { phase: 'upgrade', cause });
+}
+
+/** A proxy that answers in the name of what is behind it. */
+export function unasked(bytes: number, hop: string): ConnectionError {
+  const text = `the proxy sent ${bytes} bytes behind its answer, before anything was asked of what is behind it`;
+  return new ConnectionError('ERR_GUNPORT_PROXY', text, { phase: 'connect', reason: 'unasked', hop });
 }

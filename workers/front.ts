@@ -1,7 +1,7 @@
 // front — where a socket's bytes enter a connection process: the driver of the moment gets them.
 // Held by process.ts, which gives it to transport.ts as the sink.
-// Invariant: what Node was given before there was a driver is the lobby, never a driver's memory; a driver may make
-// place for another in the midst of a read.
+// Invariant: a driver is told of bytes in the memory that it gave itself; those that stand elsewhere, since it has taken the
+// place of another meanwhile, are copied. It may make place for another in the midst of a read.
 
 import type { GunportError } from '../lib/errors.ts';
 import { sharedBuffer } from './slabs.ts';
@@ -10,7 +10,9 @@ import type { Sink } from './socket.ts';
 export class Front implements Sink {
   readonly #driver: () => Sink | undefined;
   readonly #guard: (run: () => void) => void;
-  #inLobby = true;
+  /** Whose memory is read into, and which: without a driver it is the lobby. */
+  #giver: Sink | undefined;
+  #given: Uint8Array | undefined;
 
   /** `driver`: the one of the moment; `guard`: runs what may throw. */
   constructor(driver: () => Sink | undefined, guard: (run: () => void) => void) {
@@ -20,14 +22,16 @@ export class Front implements Sink {
 
   buffer(): Uint8Array {
     const driver = this.#driver();
-    this.#inLobby = driver === undefined;
-    return driver ? driver.buffer() : sharedBuffer();
+    this.#giver = driver;
+    this.#given = driver ? driver.buffer() : sharedBuffer();
+    return this.#given;
   }
 
   received(length: number): void {
     this.#guard(() => {
-      if (this.#inLobby) this.#feed(sharedBuffer().slice(0, length));
-      else this.#driver()?.received(length);
+      const driver = this.#driver();
+      if (driver && driver === this.#giver) driver.received(length);
+      else this.#feed((this.#given ?? sharedBuffer()).slice(0, length));
     });
   }
 

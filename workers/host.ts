@@ -5,22 +5,35 @@
 // Source: Gun's gun_conns_sup: temporary children, never restarted.
 
 import type { Boot, HostToThread, ThreadToHost } from '../lib/wire.ts';
+import { Cookies } from './cookies/cookies.ts';
+import { EventDesk } from './probes/probe.ts';
 import { ConnectionProcess, type ProcessHost } from './process.ts';
 
 /** Makes this thread a host. */
-export default function host({ control, exitWord }: Boot): void {
+export default function host({ control, exitWord, listens }: Boot): void {
   const word = new Int32Array(exitWord);
-  // Runs for process.exit() and uncaught errors, not for terminate(): that is how lib/spawn.ts tells them apart.
-  // Nobody else writes the word; it is read after this thread has gone.
-  process.on('exit', () => Atomics.store(word, 0, 1));
+  const events = new EventDesk(listens, (message) => control.postMessage(message));
+  process.on('exit', () => {
+    // What has happened until then is told; the host reads it when the thread has gone.
+    events.flush();
+    // Runs for process.exit() and uncaught errors, not for terminate(): that is how lib/spawn.ts tells them apart.
+    // Nobody else writes the word; it is read after this thread has gone.
+    Atomics.store(word, 0, 1);
+  });
 
   const processes = new Map<string, ConnectionProcess>();
   let leaving = false;
   const leaveWhenEmpty = (): void => {
     if (leaving && processes.size === 0) process.exit(0);
   };
-  const tell = (message: ThreadToHost): void => control.postMessage(message);
+  const tell = (message: ThreadToHost): void => {
+    // In order: what led to an end is told before it.
+    events.flush();
+    control.postMessage(message);
+  };
   const each: ProcessHost = {
+    cookies: new Cookies(),
+    events,
     ended: (id, reason) => tell({ type: 'ended', id, reason }),
     released: (id) => {
       processes.delete(id);
@@ -41,6 +54,8 @@ export default function host({ control, exitWord }: Boot): void {
         for (const one of processes.values())
           one.shutdown({ kind: 'shutdown', message: 'its pool was closed' });
         return leaveWhenEmpty();
+      case 'eventsRead':
+        return events.read(message.weight);
       default:
         message satisfies never;
     }

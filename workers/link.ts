@@ -1,100 +1,163 @@
-// link — one connected socket and the driver on it: which protocol it speaks, and who serves it at the moment.
-// Made by process.ts for each attempt that reaches its peer.
-// Invariant: while a driver is being loaded the socket is paused, so that no byte comes without one; `lost` or `over` is
+// link — a connected transport and the driver on it: which protocol is spoken there, and who serves it at the moment.
+// Made by branch.ts for each leg of a road that is reached: the socket that was dialled, and what is behind each proxy.
+// Invariant: while a driver is being loaded the transport is paused, so that no byte comes without one; `lost` or `over` is
 // told once, and nothing after it. Source: gun.erl's connected_protocol_init and switch_protocol.
 
 import { ConnectionError, type GunportError } from '../lib/errors.ts';
-import type { RequestSettings } from '../lib/httpwire.ts';
+import type { RequestSettings, Spoken } from '../lib/httpwire.ts';
 import type { Protocol } from '../lib/types.ts';
 import type { Closed, Settings } from '../lib/wire.ts';
-import type { Agreement, Driver, DriverHost, Http1Begin } from './driver.ts';
-import { closingError, comesBack, type Entry, lossBy, refusalNotices } from './entry.ts';
-import type { Exchange } from './exchange.ts';
+import type { CookieSource } from './cookies/cookies.ts';
+import { LinkCookies } from './cookies/linkcookies.ts';
+import type { Agreement, Branching, Driver, DriverHost, Http1Begin } from './driver.ts';
+import { closingError, comesBack, type Entry, lossBy, refusalNotices, unasked } from './entry.ts';
+import type { Exchange, ExchangeHost } from './exchange.ts';
+import type { Lane, LaneServer } from './lane.ts';
 import type { UserFunction } from './modules.ts';
 import type { Outbox } from './outbox.ts';
+import type { Probe } from './probes/probe.ts';
+import { RawDriver } from './raw.ts';
 import type { Requests } from './requests.ts';
-import type { Counters, Transport } from './socket.ts';
-import type { Streams } from './streams.ts';
+import { SocksDriver } from './roads/socks.ts';
+import { Through } from './roads/through.ts';
+import { sharedBuffer } from './slabs.ts';
+import type { Counters, Sink, Transport } from './socket.ts';
+import type { One, Streams } from './streams.ts';
 import { Takeover } from './takeover.ts';
 import { UpgradeDriver } from './upgrade.ts';
 
-/** What a link asks of its process. */
-export interface LinkHost {
+/** What all links of a connection ask of its process. */
+export interface LinkProcess {
+  /** Of the connection. */
   readonly settings: Settings;
   readonly streams: Streams;
   readonly requests: Requests;
   readonly outbox: Outbox;
   readonly counters: Counters;
+  readonly probe: Probe;
+  readonly transformHeaderName: UserFunction | undefined;
+  /** Where cookies are kept, if they are. */
+  readonly cookies: CookieSource | undefined;
   /** The process ends, politely. */
   readonly goingDown: boolean;
-  /** The attempt that this link is, once it is up. */
+  /** The attempt that this is, once it is up. */
   readonly attempt: number;
   guard(run: () => unknown): void;
-  up(protocol: Protocol): void;
-  /** `also`: a stream that ended before, and takes the socket with it. */
-  lost(error: GunportError, also?: number): void;
-  over(): void;
   /** A WebSocket is open. */
   opened(): void;
   streamClosed(entry: Entry, closed: Closed): void;
+  /** What will be behind a tunnel that the owner asked for. */
+  branch(exchange: Exchange, ends: BranchEnds): BranchOpener;
+  /** Of requests that the owner does not know of; `failed`: the tunnel will not be. */
+  hidden(failed: (error: GunportError) => void): HiddenHost;
+  /** A tunnel that the owner asked for has ended, and its connection goes on. */
+  tunnelLost(exchange: Exchange, error: GunportError): void;
 }
 
-export class Link implements DriverHost {
+/** How what is behind a tunnel ends. */
+export interface BranchEnds {
+  lost(error: GunportError, also?: number): void;
+  over(): void;
+}
+
+interface BranchOpener extends Branching {
+  /** What is behind the tunnel may speak before it was spoken to. */
+  readonly listensFirst: boolean;
+  open(transport: Transport): void;
+  /** In place of that: it is not to be. */
+  refuse(error: GunportError): void;
+}
+
+type HiddenHost = Pick<ExchangeHost, 'deadlines' | 'probe'> & { failed(error: GunportError): void };
+
+/** Who a link tells of itself. */
+export interface LinkHost extends BranchEnds {
+  up(protocol: Protocol): void;
+  branch(exchange: Exchange, ends: BranchEnds): BranchOpener;
+}
+
+/** Where a link is, and for whom. */
+export interface LinkPlace {
   readonly transport: Transport;
-  readonly transformHeaderName: UserFunction | undefined;
-  readonly #process: LinkHost;
+  readonly settings: Settings;
+  readonly lane: Lane<One>;
+  /** Whose bytes they are, where raw is spoken; undefined: those of the stream that asks for them. */
+  readonly raw: Exchange | undefined;
+  /** A proxy of SOCKS. */
+  readonly speaks: 'socks' | undefined;
+}
+
+export class Link implements DriverHost, LaneServer {
+  readonly transport: Transport;
+  readonly settings: Settings;
+  readonly streams: Lane<One>;
+  readonly cookies: LinkCookies | undefined;
+  readonly #place: LinkPlace;
+  readonly #host: LinkHost;
+  readonly #process: LinkProcess;
   #driver: Driver | undefined;
   #protocol: Protocol = 'http';
   #stopped = false;
-  /** When it was up, on performance.now()'s clock. */
-  #since: number | undefined;
-  /** What had been received before it was up; -1: a WebSocket was opened on it. */
-  #before = 0;
+  #isUp = false;
   /** Why it ends, once it does. */
   #goodbye: string | undefined;
+  /** A driver is being loaded, meanwhile no byte comes; but a socket may go, as with what is found behind a handshake. */
+  readonly #lobby: Sink = {
+    buffer: () => sharedBuffer(),
+    received() {},
+    ended() {},
+    lost: (error) =>
+      this.lost(error ?? new ConnectionError('ERR_GUNPORT_CLOSED', 'the connection was closed')),
+  };
 
-  constructor(transport: Transport, transformHeaderName: UserFunction | undefined, process: LinkHost) {
-    this.transport = transport;
-    this.transformHeaderName = transformHeaderName;
+  constructor(place: LinkPlace, host: LinkHost, process: LinkProcess) {
+    this.transport = place.transport;
+    this.settings = place.settings;
+    this.streams = place.lane;
+    this.#place = place;
+    this.#host = host;
     this.#process = process;
+    const guard = (run: () => void): void => process.guard(run);
+    this.cookies = process.cookies && new LinkCookies(process.cookies, place.settings, guard);
+    place.lane.server = this;
   }
 
-  get settings(): Settings {
-    return this.#process.settings;
-  }
-  get streams(): Streams {
-    return this.#process.streams;
-  }
   get outbox(): Outbox {
     return this.#process.outbox;
   }
   get counters(): Counters {
     return this.#process.counters;
   }
-  /** The one of the moment. */
-  get driver(): Driver | undefined {
-    return this.#driver;
+  get probe(): Probe {
+    return this.#process.probe;
+  }
+  get transformHeaderName(): UserFunction | undefined {
+    return this.#process.transformHeaderName;
+  }
+  /** Where what comes goes, at the moment. */
+  get sink(): Sink {
+    return this.#driver ?? this.#lobby;
   }
   get protocol(): Protocol {
     return this.#driver?.protocol ?? this.#protocol;
   }
-  /** It has come up, and for how many ms. */
-  get upFor(): number | undefined {
-    return this.#since === undefined ? undefined : performance.now() - this.#since;
-  }
-
-  /** It was of some use: an answer came, or a WebSocket was opened. */
-  get served(): boolean {
-    return this.counters.messagesReceived > this.#before;
-  }
 
   /** Begins to speak. */
   start(): void {
-    if (this.#chosen() === 'http') {
+    const protocol = this.#chosen();
+    this.#protocol = protocol;
+    if (protocol === 'http') {
       this.#use(new UpgradeDriver(this));
       return this.up();
     }
-    this.#protocol = 'http2';
+    if (protocol === 'raw') {
+      const driver = new RawDriver(this, this.#place.raw);
+      this.#driver = driver;
+      this.up();
+      if (!this.#stopped) this.#use(driver);
+      return;
+    }
+    if (protocol === 'socks') return this.#use(new SocksDriver(this));
     this.#load(async () => {
       const { Http2Driver } = await import('./http2/driver.ts');
       return () => new Http2Driver(this);
@@ -102,11 +165,16 @@ export class Link implements DriverHost {
   }
 
   /** What ALPN chose; where nothing was, the one protocol that was asked for, or HTTP/1.1. Source: gun.erl. */
-  #chosen(): 'http' | 'http2' {
+  #chosen(): Spoken | 'socks' {
+    if (this.#place.speaks) return this.#place.speaks;
     const { protocols } = this.settings.http;
     const alpn = this.transport.info().tls?.alpn;
-    if (alpn === 'h2') return 'http2';
-    return (protocols.length === 1 && alpn !== 'http/1.1' ? protocols[0] : undefined) ?? 'http';
+    if (protocols.includes('raw')) return 'raw';
+    // An ALPN that stands on another's TLS says nothing of this leg.
+    if (this.settings.tls && alpn === 'h2') return 'http2';
+    const only =
+      protocols.length === 1 && !(this.settings.tls && alpn === 'http/1.1') ? protocols[0] : undefined;
+    return only ?? 'http';
   }
 
   #load(load: () => Promise<() => Driver>): void {
@@ -161,6 +229,7 @@ export class Link implements DriverHost {
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    if (this.streams.server === this) this.streams.server = undefined;
     this.#driver?.stop();
     this.transport.destroy();
   }
@@ -172,20 +241,57 @@ export class Link implements DriverHost {
   }
 
   up(): void {
-    if (this.#since !== undefined || this.#stopped) return;
-    this.#since = performance.now();
-    this.#before = this.counters.messagesReceived;
-    this.#process.up(this.protocol);
+    if (this.#isUp || this.#stopped) return;
+    this.#isUp = true;
+    this.#host.up(this.protocol);
   }
 
   lost(error: GunportError, also?: number): void {
     if (this.#stopped) return;
     this.stop();
-    this.#process.lost(error, also);
+    this.#host.lost(error, also);
   }
 
   over(): void {
-    if (!this.#stopped) this.#process.over();
+    if (!this.#stopped) this.#host.over();
+  }
+
+  tunnelled(exchange: Exchange, rest: Uint8Array): void {
+    if (this.#stopped) return;
+    const ends = {
+      lost: (error: GunportError, also?: number) => this.lost(error, also),
+      over: () => this.over(),
+    };
+    const branch = this.#host.branch(exchange, ends);
+    if (rest.length > 0 && !branch.listensFirst)
+      return branch.refuse(unasked(rest.length, this.settings.origin));
+    const driver = new Through(this.protocol, exchange, branch, this);
+    this.#driver = driver;
+    branch.open(this.transport);
+    this.transport.unshift(rest);
+    if (this.#driver === driver && !this.#stopped) this.#use(driver);
+  }
+
+  branched(exchange: Exchange, transport: Transport): Branching {
+    // One that is hidden is part of the connection's own road, and is lost with it.
+    const own = exchange.stream === 0;
+    const gone = (): GunportError => closingError(this.#goodbye ?? 'shutdown');
+    const ends = {
+      lost: (error: GunportError, also?: number) =>
+        own ? this.lost(error, also) : this.#process.tunnelLost(exchange, error),
+      over: () => (own ? this.over() : this.#process.tunnelLost(exchange, gone())),
+    };
+    const branch = this.#host.branch(exchange, ends);
+    branch.open(transport);
+    return branch;
+  }
+
+  switched(exchange: Exchange, rest: Uint8Array): void {
+    if (this.#stopped) return;
+    const driver = new RawDriver(this, exchange);
+    this.#driver = driver;
+    this.transport.unshift(rest);
+    if (this.#driver === driver && !this.#stopped) this.#use(driver);
   }
 
   needHttp1(begin: Http1Begin): void {
@@ -207,11 +313,11 @@ export class Link implements DriverHost {
   }
 
   opened(entry: Entry, { protocol, extensions, headers, rawHeaders }: Agreement): void {
-    this.#before = -1;
     entry.upgraded = { attempt: this.#process.attempt, protocol, extensions, headers, rawHeaders };
     entry.state = 'open';
+    this.probe.tell('gunport:protocol-changed', { stream: entry.stream, protocol: 'ws' });
     this.#process.opened();
-    const whole = this.#driver instanceof Takeover;
+    const whole = this.#driver instanceof Takeover && this.streams === this.#process.streams.root;
     if (!entry.outbox.empty)
       entry.outbox.reply({ type: 'reopened', stream: entry.stream, ...entry.upgraded });
     entry.outbox.ordered({ type: 'upgrade', stream: entry.stream, whole, ...entry.upgraded });
@@ -224,7 +330,7 @@ export class Link implements DriverHost {
   }
 
   finished(entry: Entry, closed: Closed): void {
-    if (this.#stopped || !this.streams.webSocket(entry.stream)) return;
+    if (this.#stopped || !this.#process.streams.webSocket(entry.stream)) return;
     const { goingDown } = this.#process;
     if (entry.ws.spans && entry.state === 'open' && !goingDown && comesBack(closed)) {
       return this.lost(lossBy(closed));

@@ -1,6 +1,6 @@
 // process — one connection: the interpreter that dials, upgrades, drives, loses, retries and ends.
-// Made by host.ts for each 'open'; dials with transport.ts, and has a driver serve its streams; policy is
-// lib/protocol/retry.ts.
+// Made by host.ts for each 'open'; dials with transport.ts, and has links serve its streams, at the end of its own road
+// and of each tunnel (roads.ts); policy is lib/protocol/retry.ts.
 // Invariant: one state at a time; each stream ends once; when it has ended, its port closes as soon as the owner
 // has all that was held. An error inside it ends this connection, never its thread.
 // Source: gun.erl's states and commands; promises O8, S2, M1, M2.
@@ -17,27 +17,34 @@ import type {
   Notice,
   Settings,
 } from '../lib/wire.ts';
-import { asConnectionError, type Entry, NO_CLOSE } from './entry.ts';
+import { Casts, type CastsHost } from './casts.ts';
+import type { CookieHold, Cookies } from './cookies/cookies.ts';
+import type { Entry } from './entry.ts';
 import { Front } from './front.ts';
-import { Link, type LinkHost } from './link.ts';
-import { load, type UserFunction } from './modules.ts';
+import type { Link, LinkProcess } from './link.ts';
+import type { UserFunction } from './modules.ts';
 import { Outbox } from './outbox.ts';
+import { type EventDesk, Probe } from './probes/probe.ts';
+import { begins, disconnects, retries, terminates } from './probes/processprobe.ts';
 import { Requests } from './requests.ts';
 import { Retrying } from './retrying.ts';
-import { giveSlab } from './slabs.ts';
+import { Attempt } from './roads/attempt.ts';
+import { Roads } from './roads/roads.ts';
 import { Counters, type Transport } from './socket.ts';
 import { Streams } from './streams.ts';
-import { type Dialing, dial } from './transport.ts';
 
 /** What a process tells its thread. */
 export interface ProcessHost {
+  /** Of all connections in its thread. */
+  readonly cookies: Cookies;
+  readonly events: EventDesk;
   ended(id: string, reason: DownRecord): void;
   released(id: string): void;
   orphan(port: MessagePort, state: ConnectionState): void;
 }
 
 type State =
-  | { readonly name: 'dialing'; readonly dialing: Dialing | undefined }
+  | { readonly name: 'dialing'; readonly attempt: Attempt | undefined }
   | { readonly name: 'linked'; readonly link: Link }
   | { readonly name: 'retrying' }
   | { readonly name: 'ended' };
@@ -47,36 +54,51 @@ export class ConnectionProcess {
   readonly #hostId: string;
   readonly #settings: Settings;
   readonly #host: ProcessHost;
+  readonly #probe: Probe;
   readonly #retrying: Retrying;
   readonly #counters = new Counters();
   readonly #streams: Streams;
   readonly #requests: Requests;
+  readonly #cookies: CookieHold | undefined;
+  readonly #roads: Roads;
+  readonly #casts: Casts;
   readonly #sink: Front;
   #port: MessagePort;
   #outbox: Outbox;
-  #state: State = { name: 'dialing', dialing: undefined };
+  #state: State = { name: 'dialing', attempt: undefined };
   #attempt = 0;
+  /** Of the connection that is up: since when, on performance.now()'s clock, and what had been received before; -1: a
+   *  WebSocket was opened on it. */
+  #up: { readonly since: number; before: number } | undefined;
   #everOpen = false;
+  #transform: UserFunction | undefined;
   #lastError: GunportError | undefined;
   #goingDown: { readonly reason: DownRecord; readonly timer: NodeJS.Timeout | undefined } | undefined;
   #orphaned = false;
   #transfers = 0;
   #released = false;
 
-  constructor({ id, host: hostId, settings, port }: HostToThread & { type: 'open' }, host: ProcessHost) {
+  constructor(open: HostToThread & { type: 'open' }, host: ProcessHost) {
+    const { id, host: hostId, settings, ownerThreadId, port } = open;
+    this.#cookies = host.cookies.hold(open.cookies, settings.origin, (run) => this.#guard(run));
     this.#id = id;
     this.#hostId = hostId;
     this.#settings = settings;
     this.#host = host;
+    this.#probe = new Probe(host.events, id);
+    begins(this.#probe, settings, ownerThreadId);
     this.#retrying = new Retrying(settings, {
       ask: (question) => this.#outbox.reply(question),
-      waits: (delay, error) => this.#outbox.reply({ type: 'failed', error: toRecord(error), delay }),
+      waits: (delay, error) => {
+        retries(this.#probe, delay, error);
+        this.#outbox.reply({ type: 'failed', error: toRecord(error), delay });
+      },
       again: () => this.#dial(),
       giveUp: (error) => this.#gaveUp(error),
       guard: (run) => this.#guard(run),
     });
     this.#sink = new Front(
-      () => this.#link?.driver,
+      () => this.#link?.sink,
       (run) => this.#guard(run),
     );
     this.#port = port;
@@ -97,10 +119,20 @@ export class ConnectionProcess {
       });
     });
     this.#requests = new Requests(settings, this.#streams, {
+      probe: this.#probe,
       post,
       reply: (notice) => this.#outbox.reply(notice),
       guard: (run) => this.#guard(run),
+      tunnel: (road, from) => this.#roads.tunnel(road, from),
+      streamInfo: (stream) => this.#roads.streamInfo(stream),
     });
+    this.#roads = new Roads(this.#linkProcess, {
+      up: (protocol) => this.#cameUp(protocol),
+      tunnelUp: (protocol, origin) => this.#outbox.ordered({ type: 'tunnelUp', protocol, origin }),
+      lost: (error, also) => this.#failed(error, also),
+      over: () => this.#end(this.#goingDown?.reason ?? { kind: 'normal', message: 'nothing is left to do' }),
+    });
+    this.#casts = new Casts(this.#castsHost);
     this.#listen(port);
     this.#outbox.reply({ type: 'placed', host: hostId, threadId });
     this.#guard(() => this.#dial());
@@ -111,7 +143,7 @@ export class ConnectionProcess {
     if (this.#state.name === 'ended') return;
     const link = this.#link;
     const before = this.#goingDown;
-    if (!link || !this.#isUp) return this.#end(reason);
+    if (!link || !this.#up) return this.#end(reason);
     // Told before: the goodbye is under way, and the last reason counts.
     this.#goingDown = { reason, timer: before?.timer ?? this.#closingTimer() };
     if (before) return;
@@ -120,7 +152,7 @@ export class ConnectionProcess {
 
   #closingTimer(): NodeJS.Timeout | undefined {
     // A WebSocket has its own, which ends it with what is known of the close.
-    if (this.#link?.protocol === 'ws') return undefined;
+    if (this.#roads.end?.protocol === 'ws') return undefined;
     const { closingTimeout } = this.#settings.ws;
     return setTimeout(() => this.#goingDown && this.#end(this.#goingDown.reason), closingTimeout);
   }
@@ -129,82 +161,31 @@ export class ConnectionProcess {
     return this.#state.name === 'linked' ? this.#state.link : undefined;
   }
 
-  get #isUp(): boolean {
-    return this.#link?.upFor !== undefined;
-  }
-
   // ── from the owner ────────────────────────────────────────────────────────────────────────────────────────
 
   #listen(port: MessagePort): void {
-    port.on('message', (cast: Cast) => this.#guard(() => this.#cast(cast)));
+    port.on('message', (cast: Cast) => this.#guard(() => this.#casts.handle(cast)));
     port.on('close', () => this.#guard(() => this.#ownerGone()));
   }
 
-  #cast(cast: Cast): void {
-    switch (cast.type) {
-      case 'casts':
-        for (const one of cast.casts) this.#requests.handle(one, this.#isUp);
-        return this.#link?.serve();
-      case 'request':
-      case 'data':
-      case 'read':
-      case 'streamInfo':
-        this.#requests.handle(cast, this.#isUp);
-        return this.#link?.serve();
-      case 'send':
-        return this.#streams.send(cast, this.#lastError);
-      case 'ack':
-        for (const slab of cast.slabs ?? []) giveSlab(slab);
-        return this.#streams.acked(cast.read);
-      case 'flow':
-        return this.#streams.topUp(cast.stream, cast.add);
-      case 'upgrade':
-        this.#streams.addWebSocket(cast.stream, cast.ws);
-        return this.#link?.serve();
-      case 'ping':
-        return this.#streams.webSocket(cast.stream)?.socket?.ping(cast.id, cast.payload);
-      case 'pingConnection':
-        return this.#link?.ping(cast.id) ? undefined : this.#requests.notUp('ping()', cast.id);
-      case 'closeStream':
-        return this.#closeStream(cast);
-      case 'cancel':
-        return this.#cancel(cast.stream);
-      case 'shutdown':
-        return this.shutdown({ kind: 'shutdown', message: 'its owner shut it down' });
-      case 'close':
-        this.#streams.drop(false);
-        return this.#end({ kind: 'shutdown', message: 'its owner closed it' });
-      case 'info':
-        return this.#outbox.reply({ type: 'info', id: cast.id, info: this.#info() });
-      case 'owner':
+  get #castsHost(): CastsHost {
+    return {
+      streams: this.#streams,
+      requests: this.#requests,
+      retrying: this.#retrying,
+      probe: this.#probe,
+      reply: (notice) => this.#outbox.reply(notice),
+      isUp: () => this.#up !== undefined,
+      lastError: () => this.#lastError,
+      info: () => this.#info(),
+      owned: (transfers) => {
         this.#orphaned = false;
-        this.#transfers = cast.transfers;
-        return;
-      case 'retry':
-        return this.#retrying.answer(cast.id, cast.decision);
-      default:
-        cast satisfies never;
-    }
-  }
-
-  #closeStream({ stream, code, reason }: Cast & { type: 'closeStream' }): void {
-    const entry = this.#streams.webSocket(stream);
-    if (!entry) return;
-    const { socket } = entry;
-    entry.state = 'closing';
-    if (socket?.close(code, reason)) return;
-    // Never opened, or between two attempts: there is nobody to say goodbye to.
-    this.#streamClosed(entry, NO_CLOSE);
-    socket?.cancel();
-  }
-
-  #cancel(stream: number): void {
-    this.#streams.exchange(stream)?.cancel();
-    const entry = this.#streams.webSocket(stream);
-    if (!entry) return;
-    this.#streams.cancelled(entry);
-    if (entry.ws.spans) return this.#end({ kind: 'normal', message: 'its stream was cancelled' });
-    entry.socket?.cancel();
+        this.#transfers = transfers;
+      },
+      streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      shutdown: (reason) => this.shutdown(reason),
+      end: (reason) => this.#end(reason),
+    };
   }
 
   /** The owner's thread has ended, or a taker died with what it had been given. */
@@ -226,42 +207,42 @@ export class ConnectionProcess {
 
   // ── connecting ────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #dial(): Promise<void> {
-    const state: State = { name: 'dialing', dialing: undefined };
-    this.#state = state;
-    try {
-      const { lookup, checkServerIdentity, http } = this.#settings;
-      const { transformHeaderName } = http;
-      const hooks = {
-        lookup: lookup && (await load(lookup)),
-        checkServerIdentity: checkServerIdentity && (await load(checkServerIdentity)),
-      };
-      const transform = transformHeaderName && (await load(transformHeaderName));
-      if (this.#state !== state) return;
-      const dialing = dial(this.#settings, hooks, this.#sink, {
-        connected: (transport) => this.#guard(() => this.#connected(transport, transform)),
-        failed: (error) => this.#guard(() => this.#failed(error, undefined)),
-      });
-      this.#state = { name: 'dialing', dialing };
-    } catch (error) {
-      if (this.#state === state) this.#guard(() => this.#failed(asConnectionError(error), undefined));
-    }
+  #dial(): void {
+    const attempt = new Attempt(this.#settings, this.#roads.first, this.#sink, {
+      probe: this.#probe,
+      cookies: this.#cookies,
+      load: () => this.#requests.loadContent(),
+      connected: (transport, transform) => this.#connected(transport, transform),
+      failed: (error) => this.#failed(error),
+      guard: (run) => this.#guard(run),
+    });
+    this.#state = { name: 'dialing', attempt };
   }
 
   #connected(transport: Transport, transform: UserFunction | undefined): void {
-    const link = new Link(transport, transform, this.#linkHost);
+    this.#transform = transform;
+    const link = this.#roads.begin(transport);
     this.#state = { name: 'linked', link };
     link.start();
   }
 
-  get #linkHost(): LinkHost {
+  get #linkProcess(): LinkProcess {
     const process = this;
     return {
       settings: this.#settings,
       streams: this.#streams,
       requests: this.#requests,
-      outbox: this.#outbox,
+      get outbox() {
+        return process.#outbox;
+      },
       counters: this.#counters,
+      probe: this.#probe,
+      get transformHeaderName() {
+        return process.#transform;
+      },
+      get cookies() {
+        return process.#cookies?.source;
+      },
       get goingDown() {
         return process.#goingDown !== undefined;
       },
@@ -269,18 +250,24 @@ export class ConnectionProcess {
         return process.#attempt;
       },
       guard: (run) => this.#guard(run),
-      up: (protocol) => this.#up(protocol),
-      lost: (error, also) => this.#failed(error, this.#link, also),
-      over: () => this.#end(this.#goingDown?.reason ?? { kind: 'normal', message: 'nothing is left to do' }),
       opened: () => {
         this.#everOpen = true;
+        if (this.#up) this.#up.before = -1;
       },
       streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      branch: (exchange, ends) => {
+        // That a tunnel is made again and again serves nobody.
+        if (this.#up && this.#up.before >= 0) this.#up.before++;
+        return this.#roads.branch(exchange, ends);
+      },
+      hidden: (failed) => ({ deadlines: this.#requests.deadlines, probe: this.#probe, failed }),
+      tunnelLost: (exchange, error) => this.#roads.tunnelLost(exchange, error),
     };
   }
 
-  #up(protocol: Protocol): void {
+  #cameUp(protocol: Protocol): void {
     this.#attempt++;
+    this.#up = { since: performance.now(), before: this.#counters.messagesReceived };
     // A connect() is up with its WebSocket, and the request for that may come after the socket is there.
     if (!this.#settings.ws.spans) this.#everOpen = true;
     this.#outbox.ordered({ type: 'up', protocol, attempt: this.#attempt });
@@ -289,24 +276,32 @@ export class ConnectionProcess {
   // ── losing ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** An attempt failed, or an established connection was lost: retry, or give up. */
-  #failed(error: GunportError, link: Link | undefined, also?: number): void {
+  #failed(error: GunportError, also?: number): void {
     this.#lastError = error;
     const { ws } = this.#settings;
-    const wasUp = link?.upFor !== undefined;
-    const opened = wasUp && (!ws.spans || this.#streams.spanning?.state === 'open');
-    if (link) this.#tellLost(error, link, also);
+    const up = this.#up;
+    const opened = up !== undefined && (!ws.spans || this.#streams.spanning?.state === 'open');
+    if (this.#link) this.#tellLost(error, also);
     if (this.#goingDown) return this.#end(this.#goingDown.reason);
-    // An end that both sides meant is no failure, and costs no retry: unless the peer only ever says goodbye.
-    const upFor = error.reason === 'normal' && link?.served ? Number.POSITIVE_INFINITY : (link?.upFor ?? 0);
+    // An end that both sides meant is no failure, and costs no retry: unless the peer only ever says goodbye. Nor is one
+    // that our owner wanted.
+    const served = up !== undefined && this.#counters.messagesReceived > up.before;
+    const isUseful = error.code === 'ERR_GUNPORT_CANCELLED' || (error.reason === 'normal' && served);
+    const upFor = isUseful ? Number.POSITIVE_INFINITY : up ? performance.now() - up.since : 0;
+    this.#up = undefined;
     this.#state = { name: 'retrying' };
     const random = Math.random();
     this.#retrying.failed({ error, wasUp: opened, upFor, everUp: this.#everOpen, random });
   }
 
-  #tellLost(error: GunportError, link: Link, also: number | undefined): void {
+  #tellLost(error: GunportError, also: number | undefined): void {
+    const protocol = (this.#roads.end ?? this.#link)?.protocol ?? 'http';
+    this.#link?.stop();
+    this.#roads.lost();
     const killed = this.#streams.lost(error, this.#attempt);
-    if (link.upFor === undefined) return;
-    const [attempt, { protocol }] = [this.#attempt, link];
+    if (!this.#up) return;
+    const attempt = this.#attempt;
+    disconnects(this.#probe, attempt, protocol, error);
     const all = also === undefined ? killed : [also, ...killed];
     this.#outbox.ordered({ type: 'down', protocol, attempt, error: toRecord(error), killed: all });
   }
@@ -332,9 +327,10 @@ export class ConnectionProcess {
     this.#state = { name: 'ended' };
     clearTimeout(this.#goingDown?.timer);
     if (state.name === 'linked') state.link.stop();
-    else if (state.name === 'dialing') state.dialing?.cancel();
+    else if (state.name === 'dialing') state.attempt?.cancel();
     else this.#retrying.cancel();
     this.#streams.end(reason);
+    terminates(this.#probe, this.#up ? 'up' : state.name === 'retrying' ? 'retrying' : 'connecting', reason);
     this.#requests.stop();
     this.#outbox.reply({ type: 'end', reason });
     this.#host.ended(this.#id, reason);
@@ -346,6 +342,7 @@ export class ConnectionProcess {
     this.#released = true;
     this.#streams.drop(true);
     this.#port.close();
+    this.#cookies?.release();
     this.#host.released(this.#id);
   }
 
@@ -367,13 +364,8 @@ export class ConnectionProcess {
   // ── what it knows ─────────────────────────────────────────────────────────────────────────────────────────
 
   #info(): (Notice & { type: 'info' })['info'] {
-    const up = this.#link?.upFor === undefined ? undefined : this.#link;
-    return {
-      protocol: up?.protocol,
-      attempt: this.#attempt,
-      counters: { ...this.#counters, transfers: this.#transfers },
-      ...up?.transport.info(),
-    };
+    const counters = { ...this.#counters, transfers: this.#transfers };
+    return { attempt: this.#attempt, counters, ...this.#roads.info(this.#up && this.#link) };
   }
 
   /** For an owner that takes an orphan. */

@@ -46,6 +46,20 @@ export class Reading {
     this.#socket = socket;
   }
 
+  /** Bytes that a socket without `onread` has read: copied into the sink's memory. */
+  given(bytes: Uint8Array): void {
+    if (this.#stopped) return;
+    this.#held.push(bytes);
+    this.#pump();
+  }
+
+  /** Bytes that come before all others: at once, if it is not paused. */
+  unshift(bytes: Uint8Array): void {
+    if (this.#stopped || bytes.length === 0) return;
+    this.#held.unshift(new Uint8Array(bytes)); // A copy: its memory is another's.
+    this.#pump();
+  }
+
   pause(): void {
     this.#paused = true;
     this.#socket?.pause();
@@ -78,8 +92,11 @@ export class Reading {
 
   #next(): Uint8Array {
     if (this.#stopped) return NOWHERE;
+    const before = this.#scratched;
     this.#scratched = this.#paused || this.#held.length > 0;
     if (!this.#scratched) return this.#sink.buffer();
+    // Asked for all the same after its own: what it keeps leaves the memory that is shared by all that are idle.
+    if (!before) this.#sink.buffer();
     this.#scratch ??= new Uint8Array(SCRATCH);
     return this.#scratch;
   }
@@ -102,11 +119,14 @@ export class Reading {
       if (length === chunk.length) this.#held.shift();
       else this.#held[0] = chunk.subarray(length);
       this.#sink.received(length);
+      // At once, as Node does: what the sink keeps leaves the memory that is shared by all that are idle. Else the next
+      // read of another socket, such as the one that a tunnel's TLS stands on, is written over it.
+      if (!this.#stopped) this.#sink.buffer();
     }
     // A socket that is gone stays silent while paused only as long as something is held: its holder's timers and
-    // calls would wait for a peer that is no more.
+    // calls would wait for a peer that is no more. What had ended before has ended well.
     if (this.#stopped || this.#held.length > 0) return;
-    if (this.#ended && !this.#paused) {
+    if (this.#ended && (!this.#paused || this.#lost)) {
       this.#ended = false;
       this.#sink.ended();
     }

@@ -4,51 +4,88 @@
 // notice. What an answer promises goes to the owner: a pushed stream has no port of its own. Source: Gun's reply_to.
 
 import type { MessagePort } from 'node:worker_threads';
-import { StreamError, toRecord } from '../lib/errors.ts';
-import type { HttpCast, HttpNotice, ReplyCast, RequestSettings } from '../lib/httpwire.ts';
+import { type GunportError, StreamError, toRecord } from '../lib/errors.ts';
+import {
+  firstLeg,
+  type HttpCast,
+  type HttpNotice,
+  type ReplyCast,
+  type RequestSettings,
+  type Road,
+} from '../lib/httpwire.ts';
 import { headersOf } from '../lib/protocol/headers.ts';
+import { unpacked } from '../lib/sentevents.ts';
+import type { StreamInfo } from '../lib/types.ts';
 import type { Notice, Parcel, Settings } from '../lib/wire.ts';
 import { Bundle } from './bundle.ts';
+import { type Content, ContentModules } from './content/content.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange, type ExchangeHost } from './exchange.ts';
-import type { Streams } from './streams.ts';
+import type { Lane } from './lane.ts';
+import type { Probe } from './probes/probe.ts';
+import type { One, Streams } from './streams.ts';
 
 /** What they ask of their process. */
 export interface RequestsHost {
+  readonly probe: Probe;
   /** To the owner, with the memory that moves. */
   post(notice: Notice, transfer: ArrayBuffer[]): void;
   /** The same, in its order among answers to calls. */
   reply(notice: Exclude<Notice, Parcel>): void;
   /** Runs what may throw. */
   guard(run: () => void): void;
+  /** What will be behind a tunnel that is asked for in `from`. */
+  tunnel(road: Road, from: Lane<One>): Lane<One>;
+  streamInfo(stream: number): StreamInfo | undefined;
 }
 
 export class Requests {
   readonly #settings: Settings;
   readonly #streams: Streams;
-  readonly #reply: (notice: Exclude<Notice, Parcel>) => void;
+  readonly #host: RequestsHost;
   readonly #bundle: Bundle;
-  readonly #deadlines: Deadlines;
-  readonly #guard: (run: () => void) => void;
+  readonly deadlines: Deadlines;
+  readonly #modules = new ContentModules();
+  /** Lanes in which something new waits. */
+  #touched: Lane<One>[] = [];
   /** Of every request whose answer goes to the owner. */
   readonly #toOwner: ExchangeHost;
   #lastPromised = 0;
 
-  constructor(settings: Settings, streams: Streams, { post, reply, guard }: RequestsHost) {
-    this.#guard = guard;
-    this.#deadlines = new Deadlines(guard);
+  constructor(settings: Settings, streams: Streams, host: RequestsHost) {
+    const { guard } = host;
+    this.#host = host;
+    this.deadlines = new Deadlines(guard);
     this.#settings = settings;
     this.#streams = streams;
-    this.#reply = reply;
-    this.#bundle = new Bundle((notices, memory) => post({ type: 'bundle', notices }, memory), guard);
+    this.#bundle = new Bundle((notices, memory) => host.post({ type: 'bundle', notices }, memory), guard);
     this.#toOwner = {
+      probe: host.probe,
       timeouts: settings.http.timeouts,
-      deadlines: this.#deadlines,
+      deadlines: this.deadlines,
       replied: false,
       tell: (notice) => this.#bundle.add(notice),
-      sent: (stream, bytes) => this.#reply({ type: 'sent', stream, bytes }),
+      sent: (stream, bytes) => this.#host.reply({ type: 'sent', stream, bytes }),
       ended: (exchange) => this.#ended(exchange),
+      content: {
+        begin: (exchange, status, rawHeaders) => this.#content(exchange, status, rawHeaders),
+        soon: (run) => queueMicrotask(() => guard(run)),
+      },
     };
+  }
+
+  /** Modules of the connection: an answer that a server pushes has nobody who loads them. */
+  loadContent(): Promise<void> | undefined {
+    return this.#modules.load(this.#settings.http.content);
+  }
+
+  #content(exchange: Exchange, status: number, rawHeaders: readonly string[]): Content | undefined {
+    const { stream, request } = exchange;
+    const settings = request.content ?? this.#settings.http.content;
+    if (!settings) return undefined;
+    const { method, path } = request;
+    const answer = { stream, method, path, status, headers: headersOf(rawHeaders), rawHeaders };
+    return this.#modules.begin(settings, answer, lastEventIdOf(request));
   }
 
   /** What arose in this turn goes before whatever is posted next. */
@@ -72,7 +109,7 @@ export class Requests {
         return this.#streams.exchange(cast.stream)?.read(cast.bytes);
       case 'streamInfo': {
         const { id } = cast;
-        if (up) return this.#reply({ type: 'streamInfo', id, info: this.#streams.info(cast.stream) });
+        if (up) return this.#host.reply({ type: 'streamInfo', id, info: this.#host.streamInfo(cast.stream) });
         return this.notUp('streamInfo()', id);
       }
       default:
@@ -83,18 +120,61 @@ export class Requests {
   /** A call that asks a connection which is not there. */
   notUp(what: string, id: number): void {
     const error = new StreamError('ERR_GUNPORT_NOT_CONNECTED', `${what}: the connection is not up`);
-    this.#reply({ type: 'failedCall', id, error: toRecord(error) });
+    this.#host.reply({ type: 'failedCall', id, error: toRecord(error) });
   }
 
-  #add({ stream, request, reply }: HttpCast & { type: 'request' }): void {
+  #add({ stream, request, reply, tunnel: through, road }: HttpCast & { type: 'request' }): void {
     const host = reply ? this.#toPort(stream, reply) : this.#toOwner;
-    this.#streams.addRequest(new Exchange(stream, request, this.#settings.http.flow, host));
+    const { flow } = this.#settings.http;
+    const lane = this.#streams.laneOf(through);
+    if (!lane) {
+      const text = `the tunnel it was to go through, stream ${through}, is not there (any more)`;
+      const lost = new Exchange(stream, request, { lane: this.#streams.root, flow }, host);
+      return lost.fail(new StreamError('ERR_GUNPORT_BAD_STATE', text));
+    }
+    const tunnel = road && { destination: firstLeg(road), credentials: undefined, road };
+    const exchange = new Exchange(stream, request, { lane, flow, tunnel }, host);
+    const behind = road && this.#host.tunnel(road, lane);
+    const loading = road ? undefined : this.#modules.load(request.content ?? this.#settings.http.content);
+    if (!loading) {
+      this.#streams.addRequest(exchange, behind);
+      return this.touch(lane);
+    }
+    this.#streams.addUnready(exchange);
+    const { guard } = this.#host;
+    loading.then(
+      () => guard(() => this.#ready(exchange, lane)),
+      (error: GunportError) => guard(() => this.#streams.failed(exchange, error)), // As modules.ts throws.
+    );
+  }
+
+  /** Its content handlers are there: it may be sent. */
+  #ready(exchange: Exchange, lane: Lane<One>): void {
+    if (!this.#streams.ready(exchange)) return;
+    this.touch(lane);
+    this.serve();
+  }
+
+  /** Something new waits in it. */
+  touch(lane: Lane<One>): void {
+    if (this.#touched.at(-1) !== lane) this.#touched.push(lane);
+  }
+
+  /** What is new is served. */
+  serve(): void {
+    const touched = this.#touched;
+    if (touched.length === 0) return;
+    this.#touched = [];
+    for (const lane of touched) lane.server?.serve();
   }
 
   /** A request that the server made for us. Its answer goes to the owner, whoever gets that of `parent`. */
   promised(parent: Exchange, request: RequestSettings): Exchange {
     const flow = parent.request.flow ?? this.#settings.http.flow;
-    const exchange = new Exchange(--this.#lastPromised, request, flow, this.#toOwner);
+    const { lane } = parent;
+    const { content } = parent.request;
+    const like = content ? { ...request, content } : request;
+    const exchange = new Exchange(--this.#lastPromised, like, { lane, flow }, this.#toOwner);
     this.#streams.addPromised(exchange);
     return exchange;
   }
@@ -114,24 +194,31 @@ export class Requests {
 
   /** The process is over. */
   stop(): void {
-    this.#deadlines.stop();
+    this.deadlines.stop();
   }
 
   /** Its answer goes to `port`; of its end its owner is told too, which keeps a handle on it. */
   #toPort(stream: number, port: MessagePort): ExchangeHost {
     const bundle = new Bundle((notices) => {
       for (const notice of notices) port.postMessage(...forPort(notice));
-    }, this.#guard);
+    }, this.#host.guard);
     let end: HttpNotice = { type: 'data', stream, fin: true, data: new Uint8Array(0) };
-    const cancel = (): void => this.#streams.exchange(stream)?.cancel();
-    port.on('message', (cast: unknown) => this.#guard(() => this.#said(stream, replyCast(cast))));
-    port.on('close', () => this.#guard(cancel));
+    const cancel = (): void => {
+      const exchange = this.#streams.exchange(stream);
+      // Who has read all of it has no more use of its port; our side may still be open.
+      if (!exchange?.heard) exchange?.cancel();
+    };
+    port.on('message', (cast: unknown) => this.#host.guard(() => this.#said(stream, replyCast(cast))));
+    port.on('close', () => this.#host.guard(cancel));
     return {
       ...this.#toOwner,
       replied: true,
       tell: (notice) => {
         if (notice.type === 'push') return this.#bundle.add(notice);
         if (notice.type === 'error') end = notice;
+        // What its owner must know to use it.
+        const opens = notice.type === 'response' && notice.tunnel === true;
+        if (opens || notice.type === 'tunnelUp' || notice.type === 'upgrade') this.#bundle.add(notice);
         bundle.add(owned(notice));
       },
       ended: (exchange) => {
@@ -159,7 +246,17 @@ function owned(notice: HttpNotice): HttpNotice {
 /** A notice as whoever holds the other end of a `replyTo` port is given it, and the memory that moves with it. */
 function forPort(notice: HttpNotice): [object, ArrayBuffer[]] {
   if ('rawHeaders' in notice) return [{ ...notice, headers: headersOf(notice.rawHeaders) }, []];
+  if (notice.type === 'sse') return [{ ...notice, events: unpacked(notice.events) }, []];
   return [notice, notice.type === 'data' ? [notice.data.buffer as ArrayBuffer] : []]; // Made by slabs.ts, or just now.
+}
+
+/** What it told the server, whose events begin with that. */
+function lastEventIdOf({ headers }: RequestSettings): string {
+  for (let i = 0; i < headers.length; i += 2) {
+    // HTML §9.2.3: "encoded as UTF-8".
+    if (headers[i] === 'last-event-id') return Buffer.from(headers[i + 1] ?? '', 'latin1').toString();
+  }
+  return '';
 }
 
 /** Whoever holds the other end may post anything. */

@@ -26,8 +26,10 @@ export interface Transport {
   readonly pending: number;
   pause(): void;
   resume(): void;
-  /** FIN after what was written. */
-  end(): void;
+  /** Bytes that come before what is read next: whoever read them has made place for another. */
+  unshift(bytes: Uint8Array): void;
+  /** FIN after what was written. `done`: that has left, or never will. */
+  end(done?: () => void): void;
   /** Now; `lost` is not called any more. */
   destroy(): void;
   info(): Pick<ProcessInfo, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort' | 'tls'>;

@@ -1,23 +1,30 @@
 // streams — all streams of one connection process, requests and WebSockets, from the owner's cast to their one end.
-// Held by process.ts; a driver takes from here what it can serve.
-// Invariant: each ends once, here, and its owner is told; what waits keeps the order it was asked in; what no driver
-// has taken survives the loss of a socket. Source: promise S2; gun's postponed casts.
+// Held by process.ts; a driver sees one lane of them (lane.ts).
+// Invariant: each ends once, here, and its owner is told; what no driver has taken survives the loss of a socket, and so
+// does a tunnel, which is asked for again. Source: promise S2; gun's postponed casts.
 
 import { ById } from '../lib/byid.ts';
-import { ConnectionError, type GunportError, toRecord } from '../lib/errors.ts';
+import { ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
 import type { StreamInfo } from '../lib/types.ts';
 import type { Cast, Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.ts';
 import { type Entry, endOfStream, NO_CLOSE, recordOf } from './entry.ts';
 import type { Exchange } from './exchange.ts';
+import { Lane } from './lane.ts';
 import type { Outbox } from './outbox.ts';
 
+/** A stream of either kind. */
+export type One = Entry | Exchange;
+
 export class Streams {
+  /** What is asked of the end of the connection's own road. */
+  readonly root: Lane<One> = this.lane();
+  /** Of tunnels, by their streams. */
+  readonly #lanes = new Map<number, Lane<One>>();
   readonly #newOutbox: (stream: number) => Outbox;
   /** Those of streams that have ended, too, as long as they hold something. */
   readonly #outboxes = new Map<number, Outbox>();
-  readonly #all = new ById<Entry | Exchange>();
-  /** Asked for, and not taken by a driver. */
-  #waiting: (Entry | Exchange)[] = [];
+  readonly #all = new ById<One>();
+  readonly #unready = new Set<One>();
   #last = 0;
 
   /** `newOutbox`: for the messages of one WebSocket. */
@@ -25,18 +32,52 @@ export class Streams {
     this.#newOutbox = newOutbox;
   }
 
-  addWebSocket(stream: number, ws: WsSettings): void {
-    const outbox = this.#newOutbox(stream);
-    const fresh = { state: 'connecting', upgraded: undefined, received: 0, socket: undefined } as const;
-    const entry: Entry = { kind: 'ws', stream, ws, outbox, ...fresh };
-    this.#outboxes.set(stream, outbox);
-    this.#add(entry);
-    this.#waiting.push(entry);
+  /** A lane of its own, for what is behind a tunnel that was asked for in `parent`, and leads to `origin`. */
+  lane(parent?: Lane<One>, origin?: string): Lane<One> {
+    const host = {
+      members: (lane: Lane<One>) => [...this.#all.values()].filter((one) => one.lane === lane),
+      forget: (one: One) => this.forget(one),
+      failed: (one: One, error: GunportError) => this.failed(one, error),
+    };
+    return new Lane<One>(host, parent, origin);
   }
 
-  addRequest(exchange: Exchange): void {
+  /** What is behind the tunnel `stream`, or for none at the end of the connection's own road. */
+  laneOf(stream: number | undefined): Lane<One> | undefined {
+    return stream === undefined ? this.root : this.#lanes.get(stream);
+  }
+
+  addWebSocket(stream: number, ws: WsSettings, lane: Lane<One>): Entry {
+    const outbox = this.#newOutbox(stream);
+    const fresh = { state: 'connecting', upgraded: undefined, received: 0, socket: undefined } as const;
+    const entry: Entry = { kind: 'ws', stream, ws, outbox, lane, ...fresh };
+    this.#outboxes.set(stream, outbox);
+    this.#add(entry);
+    lane.add(entry);
+    return entry;
+  }
+
+  /** `behind`: the lane of a tunnel. */
+  addRequest(exchange: Exchange, behind?: Lane<One>): void {
     this.#add(exchange);
-    this.#waiting.push(exchange);
+    if (behind) {
+      this.#lanes.set(exchange.stream, behind);
+      behind.tunnel = exchange.stream;
+    }
+    exchange.lane.add(exchange);
+  }
+
+  /** Something of it is still to be loaded: it is known, and not to be sent. */
+  addUnready(exchange: Exchange): void {
+    this.#add(exchange);
+    this.#unready.add(exchange);
+  }
+
+  /** All is there: it waits, in its place. False: it has ended meanwhile. */
+  ready(exchange: Exchange): boolean {
+    if (!this.#unready.delete(exchange) || exchange.ended) return false;
+    exchange.lane.putBack(exchange);
+    return true;
   }
 
   /** A pushed one: it has been taken already. */
@@ -44,7 +85,7 @@ export class Streams {
     this.#all.set(exchange.stream, exchange);
   }
 
-  #add(one: Entry | Exchange): void {
+  #add(one: One): void {
     this.#all.set(one.stream, one);
     this.#last = Math.max(this.#last, one.stream);
   }
@@ -110,35 +151,23 @@ export class Streams {
     return [...this.#all.values()].filter((one) => one.kind === 'http');
   }
 
-  // ── for drivers ───────────────────────────────────────────────────────────────────────────────────────────
-
-  /** What was asked for first and waits still. */
-  get next(): Entry | Exchange | undefined {
-    return this.#waiting[0];
-  }
-
-  /** All that wait, oldest first. */
-  get waiting(): readonly (Entry | Exchange)[] {
-    return this.#waiting;
-  }
-
-  /** A driver serves it from now on. */
-  take(one: Entry | Exchange): void {
-    if (this.#waiting[0] === one) this.#waiting.shift();
-    else this.#waiting = this.#waiting.filter((other) => other !== one);
-  }
-
-  /** It was taken, and the peer has not dealt with it: it waits again, in its place. */
-  putBack(one: Entry | Exchange): void {
-    const at = this.#waiting.findIndex(({ stream }) => stream > one.stream);
-    this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, one);
-  }
-
-  /** It is over: of one that was cancelled under way, the answer was read past. False: it was before. */
-  forget(one: Entry | Exchange): boolean {
+  /** It is over, `error` or not: of one that was cancelled under way, the answer was read past. False: it was before. */
+  forget(one: One, error?: GunportError): boolean {
     // What has a server does not wait: no look at all that does, for each that ends.
-    if (one.kind === 'ws' || !one.server) this.take(one);
+    if (one.kind === 'ws' || !one.server) one.lane.take(one);
+    if (one.kind === 'http' && one.tunnel) this.#emptied(one.stream, error);
+    this.#unready.delete(one);
     return this.#all.delete(one.stream);
+  }
+
+  /** Its tunnel has ended: nothing can be asked of what was behind it. */
+  #emptied(tunnel: number, cause: GunportError | undefined): void {
+    const lane = this.#lanes.get(tunnel);
+    if (!lane) return;
+    this.#lanes.delete(tunnel);
+    const text = `the tunnel it goes through, stream ${tunnel}, has ended`;
+    for (const one of this.#unready) if (one.lane === lane) lane.putBack(one);
+    lane.failWaiting(() => new StreamError('ERR_GUNPORT_CLOSED', text, { phase: 'closed', cause }));
   }
 
   // ── ends of WebSockets ────────────────────────────────────────────────────────────────────────────────────
@@ -159,22 +188,14 @@ export class Streams {
   }
 
   /** Either kind: it never became what it should, or broke. */
-  failed(one: Entry | Exchange, error: GunportError): void {
-    if (!this.forget(one)) return;
+  failed(one: One, error: GunportError): void {
+    if (!this.forget(one, error)) return;
     if (one.kind === 'http') return one.fail(error);
     const { stream, outbox } = one;
     const record = toRecord(error);
     if (!outbox.empty) outbox.reply({ type: 'over', stream, ...NO_CLOSE, error: record });
     outbox.ordered({ type: 'error', stream, error: record });
     this.#letGo(one);
-  }
-
-  /** What waits and cannot be served on this connection any more. */
-  failWaiting(why: (one: Entry | Exchange) => GunportError | undefined): void {
-    for (const one of [...this.#waiting]) {
-      const error = why(one);
-      if (error) this.failed(one, error);
-    }
   }
 
   /** Its owner wants nothing more of it. */
@@ -202,24 +223,28 @@ export class Streams {
 
   // ── ends of all ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The socket was lost: what a driver had taken ends with it, but what spans reconnects waits again. Returns the ids
-   *  of those that ended. */
-  lost(error: GunportError, attempt: number): number[] {
+  /** The socket was lost, or the tunnel to `lane`: what a driver had taken ends with it. But a WebSocket that spans
+   *  reconnects waits again, and so do tunnels. Returns the ids of those that ended. */
+  lost(error: GunportError, attempt: number, lane: Lane<One> = this.root): number[] {
     const killed: number[] = [];
-    const waiting = new Set(this.#waiting);
+    const waiting = new Set([this.root, ...this.#lanes.values()].flatMap((one) => one.waiting));
     for (const one of [...this.#all.values()]) {
-      if (waiting.has(one)) continue;
+      if (waiting.has(one) || this.#unready.has(one) || !lane.leadsTo(one.lane)) continue;
       if (one.kind === 'ws') {
         this.dropped(one, error);
         one.socket = undefined;
         if (one.ws.spans) {
           if (one.state === 'open') one.state = 'down';
           one.outbox.ordered({ type: 'gap', stream: one.stream, attempt, error: toRecord(error) });
-          this.#waiting.unshift(one);
+          one.lane.putFirst(one);
           continue;
         }
+      } else if (one.held) continue;
+      else if (one.tunnel && !one.cancelled && !one.upload.opened) {
+        one.again();
+        one.lane.putBack(one);
+        continue;
       }
-      if (one.kind === 'http' && one.held) continue;
       // Cancelled before: its owner has forgotten it.
       if (one.kind === 'ws' || !one.cancelled) killed.push(one.stream);
       this.failed(one, error);
@@ -237,17 +262,18 @@ export class Streams {
 
   // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────
 
-  info(id: number): StreamInfo | undefined {
+  info(id: number): (Omit<StreamInfo, 'intermediaries'> & { readonly lane: Lane<One> }) | undefined {
     const one = this.#all.get(id);
     if (!one) return undefined;
-    const queued = this.#waiting.includes(one);
+    const lane = [this.root, ...this.#lanes.values()].find((lane) => lane === one.lane) ?? this.root;
+    const queued = lane.waiting.includes(one);
     if (one.kind === 'ws') {
       const state = queued ? 'queued' : 'running';
-      return { id, kind: 'ws', state, method: 'GET', path: one.ws.path, replyTo: false };
+      return { id, kind: 'ws', state, method: 'GET', path: one.ws.path, replyTo: false, lane };
     }
     const { method, path } = one.request;
     const state = one.cancelled ? 'stopping' : queued ? 'queued' : 'running';
-    return { id, kind: 'http', state, method, path, replyTo: one.replied };
+    return { id, kind: 'http', state, method, path, replyTo: one.replied, lane };
   }
 
   /** For an owner that takes an orphan. */

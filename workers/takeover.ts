@@ -6,6 +6,7 @@
 import { type GunportError, StreamError } from '../lib/errors.ts';
 import { type Agreement, type Driver, type DriverHost, noPing } from './driver.ts';
 import type { Entry } from './entry.ts';
+import { FrameProbe } from './probes/frameprobe.ts';
 import { WebSocketDriver } from './websocket.ts';
 
 export class Takeover implements Driver {
@@ -17,10 +18,14 @@ export class Takeover implements Driver {
   constructor(entry: Entry, { negotiated }: Agreement, host: DriverHost) {
     this.#entry = entry;
     this.#host = host;
-    const { transport, counters } = host;
+    const { transport, counters, probe } = host;
     const { outbox } = entry;
     this.#socket = new WebSocketDriver(entry.stream, entry.ws, negotiated, {
-      ...{ transport, outbox, counters, sentBefore: entry.received },
+      transport,
+      outbox,
+      counters,
+      sentBefore: entry.received,
+      frames: new FrameProbe(probe, entry),
       finished: (closed) => host.finished(entry, closed),
       hold: (held) => (held ? transport.pause() : transport.resume()),
       cancelled: () => host.lost(new StreamError('ERR_GUNPORT_CANCELLED', 'the stream on it was cancelled')),

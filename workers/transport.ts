@@ -9,16 +9,24 @@
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { ConnectionError, type Phase } from '../lib/errors.ts';
-import type { ProcessInfo, Settings } from '../lib/wire.ts';
+import type { Settings } from '../lib/wire.ts';
+import { codeOf, infoOf, SocketTransport } from './connected.ts';
 import { type Address, resolveHost } from './lookup.ts';
 import type { UserFunction } from './modules.ts';
+import { DialProbe } from './probes/dialprobe.ts';
+import type { Probe } from './probes/probe.ts';
 import { Reading } from './reading.ts';
+import { secureOptions } from './roads/secureoptions.ts';
 import type { Sink, Transport } from './socket.ts';
 
 /** The user's functions, loaded. */
 export interface Hooks {
   readonly lookup?: UserFunction | undefined;
   readonly checkServerIdentity?: UserFunction | undefined;
+  /** Who is told of the way. */
+  readonly probe?: Probe | undefined;
+  /** The stream of the tunnel whose far end is reached. */
+  readonly tunnel?: number | undefined;
 }
 
 /** How a dial ends, unless it is cancelled. */
@@ -47,7 +55,7 @@ export type DialSettings = Pick<
   | 'lookupTimeout'
   | 'connectTimeout'
   | 'tlsTimeout'
-> & { readonly http?: Pick<Settings['http'], 'protocols'> };
+> & { readonly protocols: readonly string[] };
 
 /** Dials: lookup, connect, TLS. Each phase fails with a code and phase of its own and Node's error as cause. */
 export function dial(settings: DialSettings, hooks: Hooks, sink: Sink, callbacks: DialCallbacks): Dialing {
@@ -56,9 +64,6 @@ export function dial(settings: DialSettings, hooks: Hooks, sink: Sink, callbacks
 
 /** Longest time that one of several addresses is given before the next is tried, in milliseconds. */
 const ATTEMPT_TIMEOUT = 500;
-
-/** Contexts take 2 to 7 ms to make; a connection's settings are one object over all its attempts. */
-const contexts = new WeakMap<object, tls.SecureContext>();
 
 type DialState =
   | { readonly name: 'lookup'; readonly silence: () => void }
@@ -70,6 +75,7 @@ class Dial implements Dialing {
   readonly #hooks: Hooks;
   readonly #reading: Reading;
   readonly #callbacks: DialCallbacks;
+  readonly #probe: DialProbe;
   #state: DialState = { name: 'done' };
   #timer: NodeJS.Timeout | undefined;
 
@@ -78,11 +84,13 @@ class Dial implements Dialing {
     this.#hooks = hooks;
     this.#reading = new Reading(sink);
     this.#callbacks = callbacks;
+    this.#probe = new DialProbe(hooks.probe, settings);
     const { host, family, socketPath } = settings;
     const literal = net.isIP(host);
     if (socketPath !== undefined) this.#connect([]);
     else if (literal === 4 || literal === 6) this.#connect([{ address: host, family: literal }]);
     else {
+      this.#probe.lookup();
       this.#deadline(settings.lookupTimeout, 'ERR_GUNPORT_LOOKUP_TIMEOUT', 'dns', `lookup of ${host}`);
       const silence = resolveHost(host, family, hooks.lookup, (error, addresses) => {
         if (error)
@@ -101,6 +109,7 @@ class Dial implements Dialing {
     const { connectTimeout } = this.#settings;
     const what = `connect to ${this.#where()}`;
     let socket: net.Socket;
+    this.#probe.connect(addresses);
     try {
       socket = this.#open(addresses);
     } catch (error) {
@@ -123,7 +132,7 @@ class Dial implements Dialing {
   }
 
   #open(addresses: readonly Address[]): net.Socket {
-    const { host, port, socketPath, localAddress, connectTimeout, tls: options, http } = this.#settings;
+    const { host, port, socketPath, localAddress, connectTimeout } = this.#settings;
     const road = {
       ...(socketPath === undefined ? { host, port } : { path: socketPath, host }),
       ...(localAddress === undefined ? {} : { localAddress }),
@@ -137,22 +146,8 @@ class Dial implements Dialing {
       ),
       onread: this.#reading.onread,
     };
-    if (!options) return net.connect(road as net.NetConnectOpts);
-    let secureContext = contexts.get(options);
-    if (!secureContext) {
-      secureContext = tls.createSecureContext(options);
-      contexts.set(options, secureContext);
-    }
-    const { checkServerIdentity } = this.#hooks;
-    return tls.connect({
-      ALPNProtocols: (http?.protocols ?? ['http']).map((one) => (one === 'http2' ? 'h2' : 'http/1.1')),
-      // RFC 6066 §3: never an IP address. Node would send none by itself.
-      ...(net.isIP(host) === 0 ? { servername: host } : {}),
-      ...options,
-      ...road,
-      ...(checkServerIdentity && { checkServerIdentity: guarded(checkServerIdentity) }),
-      secureContext,
-    } as tls.ConnectionOptions);
+    if (!this.#settings.tls) return net.connect(road as net.NetConnectOpts);
+    return tls.connect({ ...secureOptions(this.#settings, this.#hooks), ...road } as tls.ConnectionOptions);
   }
 
   /** TCP is there. */
@@ -160,6 +155,7 @@ class Dial implements Dialing {
     if (this.#state.name !== 'connect') return;
     if (!this.#settings.tls) return this.#up(socket);
     this.#state = { name: 'tls', socket };
+    this.#probe.secure(infoOf(socket));
     this.#deadline(
       this.#settings.tlsTimeout,
       'ERR_GUNPORT_TLS_TIMEOUT',
@@ -174,6 +170,7 @@ class Dial implements Dialing {
     clearTimeout(this.#timer);
     if (this.#settings.socketPath === undefined) socket.setNoDelay(this.#settings.noDelay);
     const transport = new SocketTransport(socket, this.#reading);
+    this.#probe.done(transport.info());
     socket.off('error', this.#broke);
     socket.off('close', this.#closed);
     this.#callbacks.connected(transport);
@@ -202,14 +199,15 @@ class Dial implements Dialing {
   }
 
   #fail(code: FailureCode, message: string, phase: Phase, cause?: unknown, reason?: string): void {
-    if (!this.#leave()) return;
-    this.#callbacks.failed(new ConnectionError(code, message, { phase, cause, reason }));
+    const error = new ConnectionError(code, message, { phase, cause, reason });
+    if (this.#leave(error)) this.#callbacks.failed(error);
   }
 
   /** Clears up; false when there was nothing any more. */
-  #leave(): boolean {
+  #leave(error?: ConnectionError): boolean {
     const state = this.#state;
     if (state.name === 'done') return false;
+    this.#probe.failed(error);
     this.#state = { name: 'done' };
     clearTimeout(this.#timer);
     if (state.name === 'lookup') state.silence();
@@ -234,104 +232,6 @@ type FailureCode = Extract<
   | 'ERR_GUNPORT_TLS_TIMEOUT'
 >;
 
-/** A connected socket. */
-class SocketTransport implements Transport {
-  readonly #socket: net.Socket;
-  readonly #reading: Reading;
-  readonly #info: ReturnType<Transport['info']>;
-  #destroyed = false;
-
-  constructor(socket: net.Socket, reading: Reading) {
-    this.#socket = socket;
-    this.#reading = reading;
-    // A socket forgets its addresses when it is closed.
-    this.#info = infoOf(socket);
-    let error: Error | undefined;
-    readAlert(socket, (alert) => {
-      error = alert;
-    });
-    socket.on('error', (cause) => {
-      error ??= cause;
-      // An alert after the handshake is told and no more: Node leaves a TLS socket that has failed as it is.
-      socket.destroy();
-    });
-    socket.on('end', () => reading.ended());
-    socket.on('close', () => !this.#destroyed && reading.lost(error && lostBy(error)));
-    reading.attach(socket);
-  }
-
-  get pending(): number {
-    return this.#socket.writableLength;
-  }
-
-  write(bytes: Uint8Array, done?: (error?: Error | null) => void): void {
-    const socket = this.#socket;
-    const dropped = (): Error => new Error('the socket was closed');
-    // A write after the end would be an error of the socket, and destroy it under what is still being read.
-    if (socket.destroyed || socket.writableEnded) {
-      if (done) process.nextTick(done, dropped());
-      return;
-    }
-    // A write that was under way when its socket broke is called back without an error.
-    socket.write(bytes, done && ((error) => done(error ?? (socket.destroyed ? dropped() : undefined))));
-  }
-
-  pause(): void {
-    this.#reading.pause();
-  }
-
-  resume(): void {
-    this.#reading.resume();
-  }
-
-  end(): void {
-    if (!this.#socket.destroyed) this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#destroyed = true;
-    this.#reading.stop();
-    this.#socket.destroy();
-  }
-
-  info(): ReturnType<Transport['info']> {
-    return this.#info;
-  }
-}
-
-/** A server that refuses a client behind the handshake says why in an alert, and closes. A write that finds it closed
- *  must not win over the alert, which is here already: the socket goes one turn later, when it has been read.
- *  Source: Gun, which waits up to 200 ms for it. */
-function readAlert(socket: net.Socket, told: (alert: Error) => void): void {
-  if (!(socket instanceof tls.TLSSocket)) return;
-  const destroy = socket._destroy.bind(socket);
-  // Not documented; without it the failed write is what is told.
-  socket.on('_tlsError', told);
-  socket._destroy = (cause, callback) => {
-    const written = cause !== null && (cause as NodeJS.ErrnoException).syscall === 'write';
-    if (!written) destroy(cause, callback);
-    // Two: the first may run before the loop has looked at its sockets again.
-    else setImmediate(() => setImmediate(() => destroy(cause, callback)));
-  };
-}
-
-function infoOf(socket: net.Socket): ReturnType<Transport['info']> {
-  const { localAddress, localPort, remoteAddress, remotePort } = socket;
-  let secure: ProcessInfo['tls'];
-  if (socket instanceof tls.TLSSocket) {
-    const alpn = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined;
-    secure = { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, alpn };
-  }
-  return { localAddress, localPort, remoteAddress, remotePort, tls: secure };
-}
-
-function lostBy(cause: Error): ConnectionError {
-  return new ConnectionError('ERR_GUNPORT_CLOSED', `connection was lost: ${codeOf(cause)}`, {
-    phase: 'closed',
-    cause,
-  });
-}
-
 /** A lookup function for net.connect that knows the answer. */
 function givenLookup(addresses: readonly Address[], localAddress: string | undefined): net.LookupFunction {
   return (_host, options, callback) => {
@@ -343,21 +243,6 @@ function givenLookup(addresses: readonly Address[], localAddress: string | undef
     const family = localAddress === undefined ? 0 : net.isIP(localAddress);
     const chosen = addresses.find((one) => one.family === family) ?? addresses[0];
     callback(null, chosen?.address ?? '', chosen?.family);
-  };
-}
-
-/** Keeps a user's check from throwing through Node's handshake into the thread, or from saying yes by a promise. */
-function guarded(check: UserFunction): (host: string, certificate: tls.PeerCertificate) => Error | undefined {
-  return (host, certificate) => {
-    try {
-      const verdict = check(host, certificate);
-      if (verdict === undefined || verdict instanceof Error) return verdict;
-      // Whatever the promise becomes, the handshake does not wait for it.
-      if (verdict instanceof Promise) verdict.catch(() => {});
-      return new Error('checkServerIdentity must return undefined or an Error');
-    } catch (error) {
-      return error instanceof Error ? error : new Error('checkServerIdentity threw what is no Error');
-    }
   };
 }
 
@@ -373,10 +258,4 @@ function flatten(error: Error): { readonly cause: Error; readonly text: string }
     .map((one) => `${codeOf(one)} ${(one as { address?: string }).address ?? ''}`.trim())
     .join(', ');
   return { cause: telling ?? errors[0] ?? error, text: text || codeOf(error) };
-}
-
-function codeOf(error: unknown): string {
-  // Any error may have a code; system and TLS errors do.
-  const { code, message } = error as { code?: unknown; message?: unknown };
-  return typeof code === 'string' ? code : String(message);
 }

@@ -21,6 +21,7 @@ import {
 } from '../lib/protocol/handshake.ts';
 import { type Driver, type DriverHost, noPing } from './driver.ts';
 import { type Entry, handshakeCut, standIn, upgradeLate } from './entry.ts';
+import { StreamProbe } from './probes/streamprobe.ts';
 
 type State =
   | { readonly name: 'idle' }
@@ -44,6 +45,7 @@ const FIRST_SIZE = 4_096;
 export class UpgradeDriver implements Driver {
   readonly protocol = 'http';
   readonly #host: DriverHost;
+  #probe: StreamProbe | undefined;
   #state: State = { name: 'idle' };
   #memory = new Uint8Array(FIRST_SIZE);
   #length = 0;
@@ -67,14 +69,17 @@ export class UpgradeDriver implements Driver {
   }
 
   #ask(entry: Entry): void {
-    const { settings, transport } = this.#host;
-    const { ws } = entry;
+    const { settings, transport, cookies } = this.#host;
+    const ws = cookies ? cookies.upgrade(entry.ws) : entry.ws;
     const key = keyOf(randomFillSync(new Uint8Array(16)));
     const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up');
     entry.socket = standIn(() => this.#fail(given));
     this.#state = { name: 'head', entry, key, scan: newScan() };
     this.#timer = setTimeout(() => this.#late(entry), ws.upgradeTimeout);
-    transport.write(requestHead(settings, ws, key, offerExtensions(ws.compress)));
+    const head = requestHead(settings, ws, key, offerExtensions(ws.compress));
+    this.#probe = new StreamProbe(this.#host.probe, entry);
+    this.#probe.upgradeAsked(ws, head);
+    transport.write(head);
   }
 
   buffer(): Uint8Array {
@@ -126,6 +131,7 @@ export class UpgradeDriver implements Driver {
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#probe?.over(undefined);
     this.#state = { name: 'stopped' };
   }
 
@@ -134,9 +140,12 @@ export class UpgradeDriver implements Driver {
     const head = parseHead(this.#memory, 0, this.#length, this.#host.settings.maxHeaderSize, scan);
     if (head === NEED_DATA) return;
     if ('error' in head) return this.#fail(head.error);
+    for (const interim of scan.informed) this.#host.cookies?.upgraded(entry.ws, 103, interim);
+    this.#host.cookies?.upgraded(entry.ws, head.status, head.rawHeaders);
     const agreed = checkUpgrade(head, entry.ws, key);
     if (!(agreed instanceof ConnectionError)) {
       const rest = this.#memory.slice(head.end, this.#length);
+      this.#probe?.switched(head.status, head.rawHeaders);
       this.stop();
       const { headers, rawHeaders } = head;
       return this.#host.takeOver(entry, { ...agreed, headers, rawHeaders }, rest);
@@ -147,6 +156,7 @@ export class UpgradeDriver implements Driver {
       this.stop();
       return this.#host.needHttp1({ upgrading: { entry, key }, bytes: this.#memory.slice(0, this.#length) });
     }
+    this.#probe?.answered(head.status, head.rawHeaders, false);
     const next: State = { name: 'body', entry, head, body: new BodyReader(head) };
     this.#state = next;
     this.#body(next, head.end);
@@ -156,7 +166,9 @@ export class UpgradeDriver implements Driver {
     const done = state.body.feed(this.#memory, from, this.#length);
     // The body is kept by its reader: its memory here is free again.
     this.#length = 0;
-    if (done) this.#refuse(state);
+    if (!done) return;
+    this.#probe?.heard();
+    this.#refuse(state);
   }
 
   #refuse({ entry, head, body }: State & { name: 'body' }): void {

@@ -3,11 +3,13 @@
 // Invariant: bytes leave in the order they came, trailers last; what has left is told to the owner once a turn, as a
 // total. Source: gun:data/4; promise F3.
 
-import type { RequestSettings } from '../lib/httpwire.ts';
+import type { HttpRecord, RequestSettings } from '../lib/httpwire.ts';
 
 export class Upload {
   /** How many bytes have come, in all. */
   received = 0;
+  /** It is no body, but what goes to the other side of a tunnel, or behind a switch of protocols. */
+  opened = false;
   readonly #tell: (bytes: number) => void;
   #chunks: Uint8Array[] = [];
   #complete: boolean;
@@ -31,10 +33,6 @@ export class Upload {
   get done(): boolean {
     return this.#complete && this.#chunks.length === 0;
   }
-  /** How many of them have left. */
-  get gone(): number {
-    return this.#gone;
-  }
   /** What stands behind the body. */
   get trailers(): readonly string[] | undefined {
     return this.#trailers;
@@ -51,6 +49,13 @@ export class Upload {
     this.#trailers = trailers;
   }
 
+  /** The stream carries bytes now, whatever its request was. */
+  reopen(): void {
+    this.opened = true;
+    this.#complete = false;
+    this.#trailers = undefined;
+  }
+
   /** The next part, to be written. */
   take(): Uint8Array | undefined {
     return this.#chunks.shift();
@@ -59,16 +64,34 @@ export class Upload {
   /** So many bytes have left the process. */
   left(bytes: number): void {
     this.#gone += bytes;
-    this.#due ??= setImmediate(() => {
-      this.#due = undefined;
-      this.#tell(this.#gone);
-    });
+    this.#due ??= setImmediate(() => this.flush());
+  }
+
+  /** Tells what has left, now. */
+  flush(): void {
+    if (this.#due === undefined) return;
+    clearImmediate(this.#due);
+    this.#due = undefined;
+    this.#tell(this.#gone);
   }
 
   /** Nothing of it will be sent any more. */
   drop(): void {
     this.#chunks = [];
     this.#complete = true;
-    clearImmediate(this.#due);
+    this.flush();
   }
+
+  /** For an owner that takes an orphan. `headers`: of the request. */
+  record(headers: readonly string[]): Pick<HttpRecord, 'uploading' | 'sentBytes' | 'flushedBytes'> {
+    const declared = this.opened ? undefined : declaredLength(headers);
+    const left = declared === undefined ? undefined : declared - this.received;
+    const uploading = this.#complete ? undefined : { left };
+    return { uploading, sentBytes: this.received, flushedBytes: this.#gone };
+  }
+}
+
+function declaredLength(headers: readonly string[]): number | undefined {
+  const at = headers.indexOf('content-length'); // Its value is a number: checked before it was posted.
+  return at % 2 === 0 ? Number(headers[at + 1]) : undefined;
 }

@@ -37,6 +37,7 @@ import type { Socket } from './entry.ts';
 import { Intake } from './intake.ts';
 import { Keepalive } from './keepalive.ts';
 import type { Outbox } from './outbox.ts';
+import type { FrameProbe } from './probes/frameprobe.ts';
 import type { Counters, Sink, Transport } from './socket.ts';
 
 /** What a WebSocket asks of its process. */
@@ -44,6 +45,8 @@ export interface WebSocketHost {
   readonly transport: Transport;
   readonly outbox: Outbox;
   readonly counters: Counters;
+  /** For who listens to single frames. */
+  readonly frames: FrameProbe;
   /** Bytes of wire image that left, or were dropped, in earlier attempts. */
   readonly sentBefore: number;
   /** It has ended, once. The process destroys the socket. */
@@ -124,11 +127,13 @@ export class WebSocketDriver implements Sink, Socket {
 
   #run(): void {
     const intake = this.#intake;
+    // Who listens to frames is shown each; asked once a read.
+    const watched = this.#host.frames.receiving;
     while (!this.#deaf) {
       const state = this.#state;
-      const plain = state.name === 'open' && !state.message && !this.#inflater;
+      const plain = state.name === 'open' && !state.message && !this.#inflater && !watched;
       if (plain && !intake.walk()) break;
-      if (intake.notUtf8 || !this.#frame()) break;
+      if (intake.notUtf8 || !this.#frame(watched)) break;
     }
     if (this.#deaf) return intake.skip(intake.end - intake.at);
     if (this.#host.outbox.ready) intake.ship(true);
@@ -141,7 +146,7 @@ export class WebSocketDriver implements Sink, Socket {
   }
 
   /** One frame on the slow path; false when it is not complete. */
-  #frame(): boolean {
+  #frame(watched: boolean): boolean {
     const intake = this.#intake;
     const { at, end, bytes } = intake;
     const header = readHeader(bytes, at, end);
@@ -149,8 +154,11 @@ export class WebSocketDriver implements Sink, Socket {
       intake.need(0);
       return false;
     }
+    const { frames } = this.#host;
+    if (watched) frames.header(header, this.#parts.length);
     const wrong = judge(this.#state, header, this.#limits);
     if (wrong) {
+      frames.broken(wrong);
       this.#do(failed(this.#state, wrong));
       return true;
     }
@@ -160,6 +168,7 @@ export class WebSocketDriver implements Sink, Socket {
       intake.need(size);
       return false;
     }
+    if (watched) frames.whole(header, bytes.subarray(start, start + length));
     if (this.#isPlain(header)) intake.place(opcode === OPCODE.text, start, length);
     else if (this.#inflater && this.#isWhole && fin && rsv === 4) {
       this.#deliver(opcode === OPCODE.text, this.#inflater.inflate(bytes, start, start + length), size);
@@ -263,12 +272,14 @@ export class WebSocketDriver implements Sink, Socket {
     // Dropped: the end that the owner is told of tells it too.
     if (this.#state.name !== 'open') return;
     const { counters, transport } = this.#host;
+    const laid = this.#host.frames.laid(image);
     const wire = this.#deflater ? this.#deflater.image(image, this.#ws.compress?.threshold ?? 0) : image;
     counters.bytesSent += maskImage(wire, randomKey);
     counters.messagesSent += messages;
     transport.write(wire, (error) => {
       if (!error) this.#left(image.byteLength);
     });
+    if (laid) this.#host.frames.sent(laid);
   }
 
   ping(id: number, payload: Uint8Array | undefined): void {
@@ -305,6 +316,7 @@ export class WebSocketDriver implements Sink, Socket {
 
   stop(): void {
     this.#state = { name: 'done' };
+    this.#host.frames.broken();
     this.#tellGone();
     clearTimeout(this.#timer);
     clearImmediate(this.#creditDue);
@@ -319,6 +331,7 @@ export class WebSocketDriver implements Sink, Socket {
     frame.set(payload, writeHeader(frame, 0, 0x80 | opcode, payload.length));
     maskImage(frame, randomKey);
     this.#host.transport.write(frame);
+    this.#host.frames.control(opcode, payload);
   }
 
   /** Bytes of image have left the process; the owner is told once a turn. */

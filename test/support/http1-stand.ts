@@ -15,6 +15,7 @@ import { Outbox } from '../../workers/outbox.ts';
 import { Requests } from '../../workers/requests.ts';
 import { Counters, type Transport } from '../../workers/socket.ts';
 import { Streams } from '../../workers/streams.ts';
+import { quiet } from './quiet.ts';
 
 /** A transport that keeps what is written, as latin1, one text a write. */
 class FakeTransport implements Transport {
@@ -37,6 +38,7 @@ class FakeTransport implements Transport {
   resume(): void {
     this.paused = false;
   }
+  unshift(): void {}
   end(): void {}
   destroy(): void {}
   info(): ReturnType<Transport['info']> {
@@ -74,15 +76,25 @@ export class Stand {
     const newOutbox = (): Outbox => new Outbox(post, idle);
     this.streams = new Streams(newOutbox);
     const guard = (run: () => void): void => run();
-    this.#requests = new Requests(this.settings, this.streams, { post, reply: () => {}, guard });
+    this.#requests = new Requests(this.settings, this.streams, {
+      ...{ post, reply: () => {}, guard, probe: quiet() },
+      tunnel: (_road, from) => this.streams.lane(from),
+      streamInfo: () => undefined,
+    });
     const none = (): never => {
       throw new Error('not of HTTP/1');
     };
     this.#host = {
-      ...{ settings: this.settings, transport: this.transport, streams: this.streams, outbox: newOutbox() },
-      ...{ counters: this.counters, transformHeaderName: transform },
+      ...{
+        settings: this.settings,
+        transport: this.transport,
+        streams: this.streams.root,
+        outbox: newOutbox(),
+      },
+      ...{ probe: quiet(), counters: this.counters, transformHeaderName: transform },
       guard,
       ...{ up: () => {}, needHttp1: none, opened: none, finished: none, promised: none },
+      ...{ tunnelled: none, branched: none, switched: none },
       lost: (error) => {
         this.lost = error;
         this.ends.push(`lost ${error.code}${error.reason === 'normal' ? ' normal' : ''}`);
@@ -134,7 +146,7 @@ export class Stand {
   /** Asks for a WebSocket. */
   upgrade(path = '/ws'): Entry {
     const stream = ++this.#ids;
-    this.streams.addWebSocket(stream, checkWs(path, undefined, this.settings));
+    this.streams.addWebSocket(stream, checkWs(path, undefined, this.settings).ws, this.streams.root);
     this.driver.serve();
     const entry = this.streams.webSocket(stream);
     if (!entry) throw new Error('it was not kept');
@@ -187,6 +199,7 @@ function lineOf(notice: HttpNotice): string {
   }
   if (type === 'trailers') return `${stream} trailers ${notice.rawHeaders.join(',')}`;
   if (type === 'push') return `${stream} push`;
+  if (!('status' in notice)) return `${stream} ${type}`;
   return `${stream} ${type} ${notice.status}${fin}`;
 }
 

@@ -20,6 +20,7 @@ import { Counters, type Transport } from '../../workers/socket.ts';
 import { Streams } from '../../workers/streams.ts';
 import * as h2 from './h2frames.ts';
 import { Decoder } from './hpack.ts';
+import { quiet } from './quiet.ts';
 
 /** Keeps the frames that are written. */
 class FakeTransport implements Transport {
@@ -51,6 +52,7 @@ class FakeTransport implements Transport {
   resume(): void {
     this.paused = false;
   }
+  unshift(): void {}
   end(): void {}
   destroy(): void {
     this.destroyed = true;
@@ -100,13 +102,30 @@ export class Http2Stand {
     const newOutbox = (): Outbox => new Outbox(post, idle);
     this.streams = new Streams(newOutbox);
     const guard = (run: () => void): void => run();
-    this.#requests = new Requests(this.settings, this.streams, { post, reply: () => {}, guard });
+    this.#requests = new Requests(this.settings, this.streams, {
+      ...{ post, reply: () => {}, guard, probe: quiet() },
+      tunnel: (_road, from) => this.streams.lane(from),
+      streamInfo: () => undefined,
+    });
     const none = (): never => {
       throw new Error('not of HTTP/2');
     };
     const host: DriverHost = {
-      ...{ settings: this.settings, transport: this.transport, streams: this.streams, outbox: newOutbox() },
-      ...{ counters: this.counters, transformHeaderName: undefined, guard, needHttp1: none, takeOver: none },
+      ...{
+        settings: this.settings,
+        transport: this.transport,
+        streams: this.streams.root,
+        outbox: newOutbox(),
+      },
+      ...{
+        probe: quiet(),
+        counters: this.counters,
+        transformHeaderName: undefined,
+        guard,
+        needHttp1: none,
+        takeOver: none,
+      },
+      ...{ tunnelled: none, branched: none, switched: none },
       up: () => this.ends.push('up'),
       over: () => this.ends.push('over'),
       lost: (error) => {
@@ -161,7 +180,11 @@ export class Http2Stand {
 
   upgrade(path: string, spans = false): Entry {
     const stream = ++this.#ids;
-    this.streams.addWebSocket(stream, { ...checkWs(path, undefined, this.settings), spans });
+    this.streams.addWebSocket(
+      stream,
+      { ...checkWs(path, undefined, this.settings).ws, spans },
+      this.streams.root,
+    );
     const entry = this.streams.webSocket(stream);
     if (!entry) throw new Error('it was not kept');
     this.driver.serve();
@@ -233,6 +256,6 @@ function wordOf(notice: HttpNotice): string {
       return `${code}${reason === undefined ? '' : ` ${reason}`}`;
     }
     default:
-      return notice satisfies never;
+      return notice.type;
   }
 }

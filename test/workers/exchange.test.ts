@@ -3,6 +3,8 @@ import { TimeoutError } from '../../lib/errors.ts';
 import { type HttpNotice, PART_COST } from '../../lib/httpwire.ts';
 import { Deadlines } from '../../workers/deadlines.ts';
 import { Exchange, type ExchangeHost, type Server } from '../../workers/exchange.ts';
+import { Lane } from '../../workers/lane.ts';
+import { quiet } from '../support/quiet.ts';
 
 const MiB = 1024 * 1024;
 
@@ -27,6 +29,9 @@ interface Made {
   deadlines(): string[];
 }
 
+// It is asked for nothing here.
+const lane: Lane<Exchange> = new Lane({ members: () => [], forget: () => true, failed() {} }, undefined);
+
 function make(flow?: number): Made {
   const told: string[] = [];
   const driver: string[] = [];
@@ -35,12 +40,13 @@ function make(flow?: number): Made {
   const host = {
     timeouts,
     deadlines,
+    probe: quiet(),
     replied: false,
     tell: (notice: HttpNotice) => void told.push(wordsOf(notice)),
     sent: () => {},
     ended: () => void told.push('ended'),
   } satisfies ExchangeHost;
-  const exchange = new Exchange(1, { method: 'GET', path: '/', headers: [] }, flow, host);
+  const exchange = new Exchange(1, { method: 'GET', path: '/', headers: [] }, { lane, flow }, host);
   const server: Server = {
     upload: () => {},
     resume: () => void driver.push('resume'),

@@ -55,7 +55,7 @@ describe('the head of a request over HTTP/2', () => {
 
   it('of a WebSocket is an extended CONNECT (RFC 8441 §5)', () => {
     const settings = settingsOf();
-    const ws = checkWs('/ws', { subprotocols: ['a', 'b'], headers: { Origin: 'o' } }, settings);
+    const { ws } = checkWs('/ws', { subprotocols: ['a', 'b'], headers: { Origin: 'o' } }, settings);
     expect(connectHeaders(ws, settings, 'x-deflate')).to.deep.equal({
       ...{ ':method': 'CONNECT', ':protocol': 'websocket', ':scheme': 'http', ':path': '/ws' },
       ...{ ':authority': 'example.com', 'sec-websocket-version': '13', 'sec-websocket-protocol': 'a, b' },

@@ -94,7 +94,7 @@ describe('an HTTP/2 driver that has no stream ids left', () => {
     await made.give(h2.headers(last, OK, { fin: true }));
     expect(asked.map(({ stream }) => made.words(stream))).to.deep.equal([['200 fin'], [], []]);
     expect(made.ends).to.deep.equal(['up', 'lost ERR_GUNPORT_CLOSED normal']);
-    expect(made.streams.waiting.map(({ stream }) => stream)).to.deep.equal([2, 3]);
+    expect(made.streams.root.waiting.map(({ stream }) => stream)).to.deep.equal([2, 3]);
   });
 });
 

@@ -72,7 +72,8 @@ interface Dialled {
 function start(url: string, options: OpenOptions = {}, hooks: Hooks = {}): Dialled {
   const sink = new Notebook();
   const { promise, resolve, reject } = deferred<Transport>();
-  const dialing = dial(checkOpen(url, options, true).settings, hooks, sink, {
+  const { settings } = checkOpen(url, options, true);
+  const dialing = dial({ ...settings, protocols: settings.http.protocols }, hooks, sink, {
     connected: (transport) => {
       transports.push(transport);
       resolve(transport);
@@ -259,13 +260,18 @@ describe('transport', () => {
       const called: boolean[] = [];
       const { settings } = checkOpen('wss://127.0.0.1:1', { tls: { ca: 'no certificate' } }, true);
       await new Promise<void>((resolve) => {
-        dial({ ...settings, tls: { ...settings.tls, minVersion: 'TLSv9' } }, {}, new Notebook(), {
-          connected: () => {},
-          failed: () => {
-            called.push(within);
-            resolve();
+        dial(
+          { ...settings, protocols: [], tls: { ...settings.tls, minVersion: 'TLSv9' } },
+          {},
+          new Notebook(),
+          {
+            connected: () => {},
+            failed: () => {
+              called.push(within);
+              resolve();
+            },
           },
-        });
+        );
         within = false;
       });
       expect(called).to.deep.equal([false]);

@@ -4,7 +4,7 @@
 // exchange is told in the midst of a read. Source: gun_http's handle_head, handle_response and stream_trailers.
 
 import { ConnectionError } from '../../lib/errors.ts';
-import { closesAfter } from '../../lib/protocol/http1.ts';
+import { closesAfter, switchedTo } from '../../lib/protocol/http1.ts';
 import type { DriverHost } from '../driver.ts';
 import type { Exchange } from '../exchange.ts';
 import { ReadMemory } from './memory.ts';
@@ -20,7 +20,9 @@ export type Outcome =
   | { readonly name: 'continue'; readonly turn: RequestTurn }
   // `rest`: what stands behind the head, valid during the read
   | { readonly name: 'switched'; readonly turn: UpgradeTurn; readonly head: ParsedHead; rest: Uint8Array }
-  | { readonly name: 'refused'; readonly turn: UpgradeTurn };
+  | { readonly name: 'refused'; readonly turn: UpgradeTurn }
+  // the connection is a tunnel now, or has switched to what a request asked for
+  | { readonly name: 'taken'; readonly turn: RequestTurn; rest: Uint8Array };
 
 /** What the driver knows and does. */
 export interface AnswersHost {
@@ -43,12 +45,12 @@ const NOTHING = new Uint8Array(0);
 export class Answers {
   readonly #host: AnswersHost;
   readonly #turns: Turn[];
-  readonly #process: Pick<DriverHost, 'streams' | 'counters' | 'settings'>;
+  readonly #process: Pick<DriverHost, 'streams' | 'counters' | 'settings' | 'cookies'>;
   readonly #parser: AnswerParser;
   readonly #memory = new ReadMemory();
   #outcome: Outcome | undefined;
 
-  constructor(host: AnswersHost, process: Pick<DriverHost, 'streams' | 'counters' | 'settings'>) {
+  constructor(host: AnswersHost, process: Pick<DriverHost, 'streams' | 'counters' | 'settings' | 'cookies'>) {
     this.#host = host;
     this.#turns = host.turns;
     this.#process = process;
@@ -93,7 +95,8 @@ export class Answers {
     const result = this.#parser.execute(bytes);
     this.#tellPart(false);
     const outcome = this.#takeOutcome();
-    if (outcome?.name === 'switched' && typeof result === 'number') outcome.rest = bytes.subarray(result);
+    const taken = outcome?.name === 'switched' || outcome?.name === 'taken';
+    if (taken && typeof result === 'number') outcome.rest = bytes.subarray(result);
     if (outcome && outcome.name !== 'continue') return outcome;
     return result instanceof ConnectionError ? { name: 'failed', error: result } : outcome;
   }
@@ -114,7 +117,11 @@ export class Answers {
   #head(head: ParsedHead): After | undefined {
     const [turn] = this.#turns;
     if (!turn) return undefined;
+    if (this.#process.cookies) this.#keepCookies(turn, head);
     if (head.status < 200) return this.#interim(turn, head);
+    // RFC 9110 §9.3.6: "any 2xx (Successful) response indicates that the sender … will switch to tunnel mode", and
+    // §8.6, RFC 9112 §6.1: what such an answer says of a body is ignored.
+    if (turn.kind === 'http' && turn.exchange.tunnel && head.status < 300) return this.#tunnelled(turn, head);
     turn.answered = true;
     // RFC 9112 §6.3: these have no body, whatever their head says.
     const bodiless = head.status === 204 || head.status === 304;
@@ -125,6 +132,12 @@ export class Answers {
     else this.#answer(turn, head, skipped);
     if (turn.closes) this.#host.last();
     return skipped ? 'none' : 'body';
+  }
+
+  #keepCookies(turn: Turn, { status, rawHeaders }: ParsedHead): void {
+    const { cookies } = this.#process;
+    if (turn.kind === 'ws') cookies?.upgraded(turn.upgrade.entry.ws, status, rawHeaders);
+    else cookies?.answered(turn.exchange.request, status, rawHeaders);
   }
 
   #answer(turn: RequestTurn, { status, rawHeaders, length }: ParsedHead, skipped: boolean): void {
@@ -138,6 +151,26 @@ export class Answers {
     exchange.response(status, rawHeaders, turn.fin);
   }
 
+  #tunnelled(turn: RequestTurn, { status, rawHeaders }: ParsedHead): After {
+    this.#process.counters.messagesReceived++;
+    turn.exchange.established(status, rawHeaders);
+    this.#outcome = { name: 'taken', turn, rest: NOTHING };
+    return 'switch';
+  }
+
+  /** 101 to a request that asked for it. */
+  #switched(turn: RequestTurn, { rawHeaders }: ParsedHead): After | undefined {
+    const protocols = switchedTo(rawHeaders);
+    if (!protocols) {
+      this.#fail(broken('server switched protocols (101), and does not say to what'));
+      return undefined;
+    }
+    this.#process.counters.messagesReceived++;
+    turn.exchange.switched(protocols, rawHeaders);
+    this.#outcome = { name: 'taken', turn, rest: NOTHING };
+    return 'switch';
+  }
+
   #interim(turn: Turn, head: ParsedHead): After | undefined {
     const { status, rawHeaders } = head;
     if (++turn.interim > MOST_INTERIM) {
@@ -149,6 +182,8 @@ export class Answers {
       this.#outcome = { name: 'switched', turn, head, rest: NOTHING };
       return 'switch';
     }
+    if (status === 101 && turn.kind === 'http' && turn.alone && !turn.exchange.tunnel)
+      return this.#switched(turn, head);
     if (status === 101) {
       this.#fail(broken('server switched protocols (101), which nobody asked for'));
       return undefined;
@@ -180,7 +215,10 @@ export class Answers {
     const [turn] = this.#turns;
     // An interim one.
     if (!turn?.answered) return true;
-    if (turn.kind === 'ws') return this.#refused(turn);
+    if (turn.kind === 'ws') {
+      turn.upgrade.probe.heard();
+      return this.#refused(turn);
+    }
     const { exchange, sending } = turn;
     if (trailers && trailers.length > 0) {
       this.#tellPart(false);

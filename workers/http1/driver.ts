@@ -5,8 +5,8 @@
 // the reason 'normal'. Source: gun_http; RFC 9112 §9.
 
 import { ConnectionError, GunportError, StreamError } from '../../lib/errors.ts';
-import { layoutHead } from '../../lib/protocol/http1.ts';
-import { type Driver, type DriverHost, type Http1Begin, noPing } from '../driver.ts';
+import { layoutHead, type RequestHead } from '../../lib/protocol/http1.ts';
+import { type Driver, type DriverHost, type Http1Begin, noPing, notRaw } from '../driver.ts';
 import { closingError, type Entry, handshakeCut } from '../entry.ts';
 import type { Exchange, Server } from '../exchange.ts';
 import { Answers, type Outcome } from './answers.ts';
@@ -77,8 +77,9 @@ export class Http1Driver implements Driver, Server {
     if (this.#closesUnwanted()) return;
     while (this.#ready) {
       const { next } = this.#host.streams;
-      if (next?.kind === 'http') this.#send(next);
-      else if (next && this.#turns.length === 0) this.#upgrade(next);
+      if (next?.kind === 'http') {
+        if (!this.#send(next)) break;
+      } else if (next && this.#turns.length === 0) this.#upgrade(next);
       else break;
     }
     this.#turnAway();
@@ -92,32 +93,38 @@ export class Http1Driver implements Driver, Server {
     const last = this.#turns.at(-1);
     if (!last) return true;
     const { pipelining } = this.#host.settings.http;
-    return last.kind === 'http' && last.sending.state === 'done' && this.#turns.length < pipelining;
+    if (last.kind !== 'http' || last.alone) return false;
+    return last.sending.state === 'done' && this.#turns.length < pipelining;
   }
 
-  #send(exchange: Exchange): void {
-    const { settings, streams, counters, transformHeaderName: transform } = this.#host;
+  /** False: not beside what is under way. */
+  #send(exchange: Exchange): boolean {
+    const { settings, streams, counters, transformHeaderName: transform, cookies } = this.#host;
     let sending: Sending;
-    let closes: boolean;
+    let head: RequestHead;
     try {
-      const head = layoutHead(exchange.request, settings, transform);
+      if (exchange.request.method === 'RAW') throw notRaw();
+      const { request } = exchange;
+      head = layoutHead(cookies ? cookies.request(request) : request, settings, transform);
+      if (head.alone && this.#turns.length > 0) return false;
       sending = new Sending(exchange, head, this.#out, transform);
-      closes = head.closes;
     } catch (error) {
       if (!(error instanceof GunportError)) throw error;
-      return streams.failed(exchange, error);
+      streams.failed(exchange, error);
+      return true;
     }
     streams.take(exchange);
     exchange.server = this;
     counters.messagesSent++;
-    const turn = requestTurn(exchange, sending, closes);
+    const turn = requestTurn(exchange, sending, head);
     this.#turns.push(turn);
-    if (closes) this.#state = 'last';
+    if (head.closes) this.#state = 'last';
     this.#drainUpload(turn);
+    return true;
   }
 
   #upgrade(entry: Entry): void {
-    const { settings, streams, transport } = this.#host;
+    const { settings, streams, transport, cookies } = this.#host;
     if (settings.http.version === '1.0') {
       const text = 'a WebSocket cannot be opened by HTTP/1.0';
       // connect()'s ends with its connection.
@@ -127,12 +134,15 @@ export class Http1Driver implements Driver, Server {
     streams.take(entry);
     const turn = this.#upgradeTurn(entry);
     this.#turns.push(turn);
-    transport.write(turn.upgrade.request(settings));
+    transport.write(turn.upgrade.request(settings, cookies));
   }
 
   #upgradeTurn(entry: Entry, key?: string): UpgradeTurn {
     const late = (error: ConnectionError): void => this.#host.guard(() => this.#upgradeLate(turn, error));
-    const turn = upgradeTurn(new Upgrading(entry, { late, cancelled: (error) => this.#fail(error) }, key));
+    const { probe } = this.#host;
+    const turn = upgradeTurn(
+      new Upgrading(entry, { probe, late, cancelled: (error) => this.#fail(error) }, key),
+    );
     return turn;
   }
 
@@ -203,6 +213,8 @@ export class Http1Driver implements Driver, Server {
       case 'refused':
         this.#refuse(outcome.turn);
         break;
+      case 'taken':
+        return this.#taken(outcome.turn, outcome.rest);
       case 'continue':
         this.#continue(outcome.turn);
         break;
@@ -243,7 +255,8 @@ export class Http1Driver implements Driver, Server {
     for (const turn of this.#turns.splice(1)) {
       if (turn.kind === 'ws') continue; // It never stands behind another.
       if (turn.exchange.cancelled) streams.forget(turn.exchange);
-      else streams.failed(turn.exchange, closingError(reason));
+      // RFC 9112 §9.6: a server that closes "MUST NOT process any further requests received on that connection".
+      else streams.failed(turn.exchange, closingError(reason, reason === 'close'));
     }
   }
 
@@ -255,6 +268,15 @@ export class Http1Driver implements Driver, Server {
     this.stop();
     // A copy: its memory is shared by all sockets.
     this.#host.takeOver(upgrade.entry, agreed, rest.slice());
+  }
+
+  /** The connection is for one request only from now on. */
+  #taken({ exchange }: RequestTurn, rest: Uint8Array): void {
+    // Cancelled meanwhile: what is behind it is nobody's.
+    if (exchange.ended) return this.#closeUnwanted();
+    this.stop();
+    if (exchange.tunnel) this.#host.tunnelled(exchange, rest);
+    else this.#host.switched(exchange, rest);
   }
 
   /** Answered otherwise; `closes`: and the connection ends with that. */
@@ -284,6 +306,8 @@ export class Http1Driver implements Driver, Server {
   cancel(exchange: Exchange): void {
     const turn = turnOf(this.#turns, exchange);
     if (!turn) return void this.#host.streams.forget(exchange);
+    // What comes may be no answer, but another protocol's.
+    if (turn.alone) return this.#closeUnwanted();
     turn.sending.giveUp();
     this.#settle();
   }
@@ -341,7 +365,9 @@ export class Http1Driver implements Driver, Server {
     this.#state = 'goodbye';
     const [front] = this.#turns;
     this.#dropBehind(reason);
-    if (front?.kind !== 'http' || front.exchange.ended) this.#host.over();
+    // A tunnel that is only asked for has nothing to finish.
+    const asked = front?.kind === 'http' && front.exchange.tunnel && !front.exchange.answered;
+    if (front?.kind !== 'http' || front.exchange.ended || asked) this.#host.over();
   }
 
   stop(): void {

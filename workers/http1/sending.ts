@@ -6,6 +6,7 @@
 import { type GunportError, StreamError } from '../../lib/errors.ts';
 import { chunkHead, lastChunk, type NameTransform, type RequestHead } from '../../lib/protocol/http1.ts';
 import type { Exchange } from '../exchange.ts';
+import { askedBy } from '../probes/streamprobe.ts';
 import type { Counters, Transport } from '../socket.ts';
 import type { Upload } from '../upload.ts';
 
@@ -95,6 +96,7 @@ export class Sending {
     this.#transform = transform;
     this.#left = head.length;
     this.#state = head.expects && !exchange.upload.done ? 'asking' : 'body';
+    exchange.probe.asked(askedBy(exchange), head.text);
     out.text(head.text);
   }
 
@@ -155,6 +157,7 @@ export class Sending {
       );
     }
     this.#state = 'done';
+    this.#exchange.probe.sent();
     return undefined;
   }
 

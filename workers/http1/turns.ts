@@ -22,6 +22,8 @@ export interface RequestTurn {
   fin: boolean;
   /** The connection ends with its answer. */
   closes: boolean;
+  /** Its server may take the connection for something else: nothing is sent behind it. */
+  readonly alone: boolean;
 }
 
 /** An upgrade: nothing stands before or behind it. */
@@ -35,9 +37,13 @@ export interface UpgradeTurn {
 
 export type Turn = RequestTurn | UpgradeTurn;
 
-export function requestTurn(exchange: Exchange, sending: Sending, closes: boolean): RequestTurn {
+export function requestTurn(
+  exchange: Exchange,
+  sending: Sending,
+  { closes, alone }: Pick<RequestTurn, 'closes' | 'alone'>,
+): RequestTurn {
   const answer = { interim: 0, answered: false, left: undefined, fin: false };
-  return { kind: 'http', exchange, sending, ...answer, closes };
+  return { kind: 'http', exchange, sending, ...answer, closes, alone };
 }
 
 export function upgradeTurn(upgrade: Upgrading): UpgradeTurn {

@@ -10,12 +10,16 @@ import { offerExtensions } from '../../lib/protocol/extensions.ts';
 import { checkUpgrade, type Head, keyOf, refusal, requestHead } from '../../lib/protocol/handshake.ts';
 import { headersOf } from '../../lib/protocol/headers.ts';
 import type { Settings } from '../../lib/wire.ts';
+import type { LinkCookies } from '../cookies/linkcookies.ts';
 import type { Agreement } from '../driver.ts';
 import { type Entry, standIn, upgradeLate } from '../entry.ts';
+import type { Probe } from '../probes/probe.ts';
+import { StreamProbe } from '../probes/streamprobe.ts';
 import type { ParsedHead } from './parser.ts';
 
 /** How an upgrade ends that the driver does not end itself. */
 export interface UpgradeHost {
+  readonly probe: Probe;
   /** upgradeTimeout has passed. */
   late(error: ConnectionError): void;
   /** Its owner has given it up. */
@@ -24,6 +28,7 @@ export interface UpgradeHost {
 
 export class Upgrading {
   readonly entry: Entry;
+  readonly probe: StreamProbe;
   readonly #key: string;
   readonly #timer: NodeJS.Timeout;
   #head: Head | undefined;
@@ -33,6 +38,7 @@ export class Upgrading {
   /** `key`: of a request that has been sent already. */
   constructor(entry: Entry, host: UpgradeHost, key: string = keyOf(randomFillSync(new Uint8Array(16)))) {
     this.entry = entry;
+    this.probe = new StreamProbe(host.probe, entry);
     this.#key = key;
     this.#timer = setTimeout(() => host.late(upgradeLate(entry.ws)), entry.ws.upgradeTimeout);
     const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up', {
@@ -41,9 +47,11 @@ export class Upgrading {
     entry.socket = standIn(() => host.cancelled(given));
   }
 
-  request(settings: Pick<Settings, 'authority'>): Uint8Array {
-    const { ws } = this.entry;
-    return requestHead(settings, ws, this.#key, offerExtensions(ws.compress));
+  request(settings: Pick<Settings, 'authority'>, cookies: LinkCookies | undefined): Uint8Array {
+    const ws = cookies ? cookies.upgrade(this.entry.ws) : this.entry.ws;
+    const head = requestHead(settings, ws, this.#key, offerExtensions(ws.compress));
+    this.probe.upgradeAsked(ws, head);
+    return head;
   }
 
   /** It was answered; undefined while it is not. */
@@ -58,6 +66,7 @@ export class Upgrading {
 
   answered(head: ParsedHead): void {
     this.#head = asHead(head);
+    this.probe.answered(head.status, head.rawHeaders, false);
   }
 
   /** A part of the refusal's body. */
@@ -70,6 +79,7 @@ export class Upgrading {
   /** The verdict on a 101. */
   judge(head: ParsedHead): Agreement | ConnectionError {
     const whole = asHead(head);
+    this.probe.switched(head.status, head.rawHeaders);
     const agreed = checkUpgrade(whole, this.entry.ws, this.#key);
     if (agreed instanceof ConnectionError) return agreed;
     return { ...agreed, headers: whole.headers, rawHeaders: whole.rawHeaders };
@@ -77,6 +87,7 @@ export class Upgrading {
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.probe.over(undefined);
   }
 }
 

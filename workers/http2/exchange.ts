@@ -14,7 +14,7 @@ import { plainFields, sizeOf, trailerFields } from './head.ts';
 
 /** What a served exchange asks of its driver. */
 export interface ServingHost {
-  readonly driver: Pick<DriverHost, 'settings' | 'counters'>;
+  readonly driver: Pick<DriverHost, 'settings' | 'counters' | 'cookies'>;
   /** The connection is being lost: what happens to its streams says nothing of them. */
   readonly broken: boolean;
   /** It has something to tell. */
@@ -66,8 +66,8 @@ export class Serving implements Teller {
     const { done, trailers } = exchange.upload;
     this.#finished = done && trailers === undefined;
     stream.on('headers', (headers, _flags, raw?: unknown) => this.#inform(headers, raw));
-    stream.on('response', (headers, flags, raw?: unknown) => this.#head(headers, flags, raw));
-    stream.on('push', (headers, flags, raw?: unknown) => this.#head(headers, flags, raw));
+    stream.on('response', (headers, flags, raw?: unknown) => this.head(headers, flags, raw));
+    stream.on('push', (headers, flags, raw?: unknown) => this.head(headers, flags, raw));
     stream.on('trailers', (_headers, _flags, raw?: unknown) => this.#trailersCame(rawOf(raw)));
     stream.on('data', (part: Uint8Array) => this.#data(part));
     stream.on('end', () => this.#end());
@@ -108,6 +108,7 @@ export class Serving implements Teller {
     if (!upload.done) return;
     this.#finished = true;
     this.#stream.end();
+    this.exchange.probe.sent();
   }
 
   #write(piece: Uint8Array): void {
@@ -153,10 +154,12 @@ export class Serving implements Teller {
     if (status === 101) return this.#broken('an answer with status 101');
     if (status === 100) this.#continue();
     const list = plainFields(rawOf(raw));
+    this.#host.driver.cookies?.answered(this.exchange.request, status, list);
     this.#later(() => this.exchange.inform(status, list));
   }
 
-  #head(headers: IncomingHttpHeaders, flags: number, raw: unknown): void {
+  /** The head of the answer, as node:http2 gives it. */
+  head(headers: IncomingHttpHeaders, flags: number, raw: unknown): void {
     const status = statusOf(headers);
     const list = plainFields(rawOf(raw));
     const { maxHeaderSize } = this.#host.driver.settings;
@@ -164,6 +167,7 @@ export class Serving implements Teller {
     // What is refused is not sent; what is not may be waited for.
     if (this.#waiting !== undefined && status < 400) this.#continue();
     this.#host.driver.counters.messagesReceived++;
+    this.#host.driver.cookies?.answered(this.exchange.request, status, list);
     // RFC 9110 §8.6: there it is the length of what is not sent.
     const none = status === 304 || this.exchange.request.method === 'HEAD';
     this.#length = (none ? undefined : headers['content-length']) ?? 'unknown';
@@ -215,7 +219,9 @@ export class Serving implements Teller {
     const code = this.#reset ?? rstCode;
     if (this.#reset !== undefined) {
       const text = `the server reset the stream (${codeName(code)})`;
-      return new StreamError('ERR_GUNPORT_RESET', text, { reason: codeName(code) });
+      // RFC 9113 §8.7: "any request that was sent on the reset stream can be safely retried".
+      const unprocessed = code === NGHTTP2_REFUSED_STREAM;
+      return new StreamError('ERR_GUNPORT_RESET', text, { reason: codeName(code), unprocessed });
     }
     const { maxHeaderSize } = this.#host.driver.settings;
     if (code === NGHTTP2_ENHANCE_YOUR_CALM) return tooBig('headers', 'maxHeaderSize', maxHeaderSize);
@@ -268,7 +274,9 @@ export class Serving implements Teller {
     if (body || last) exchange.data(body ?? new Uint8Array(0), last);
     if (this.#ended && trailers) exchange.trailers(trailers);
     if (this.#failure && !this.#ended) exchange.fail(this.#failure);
-    if (exchange.ended) this.#over();
+    // Failed by its content handlers: the peer would go on.
+    if (exchange.cancelled && !this.#ended) this.cancel();
+    else if (exchange.ended) this.#over();
     else if (!exchange.wanted) this.#stream.pause();
   }
 

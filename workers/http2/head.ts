@@ -63,6 +63,14 @@ export function connectHeaders(
   };
 }
 
+/** The request for a tunnel. Source: RFC 9113 §8.5: ":scheme" and ":path" "MUST be omitted". */
+export function tunnelHeaders({ path, headers }: RequestSettings, origin: Origin): OutgoingHttpHeaders {
+  const { object } = fields(mergeHeaders(origin.http.headers, headers), path);
+  // RFC 9110 §9.3.6: a request for a tunnel "does not have content".
+  delete object['content-length'];
+  return { ':method': 'CONNECT', ':authority': path, ...object };
+}
+
 function fields(
   list: readonly string[],
   standard: string,

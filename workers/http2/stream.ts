@@ -6,6 +6,7 @@
 import { type ClientHttp2Stream, constants } from 'node:http2';
 import { ConnectionError } from '../../lib/errors.ts';
 import { codeName } from '../../lib/protocol/http2out.ts';
+import { endOf } from '../connected.ts';
 import type { DriverHost } from '../driver.ts';
 import type { Sink, Transport } from '../socket.ts';
 
@@ -71,8 +72,13 @@ export class Http2StreamTransport implements Transport {
     if (!this.#paused) this.#stream.resume();
   }
 
-  end(): void {
-    if (!this.#stream.destroyed) this.#stream.end();
+  unshift(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#held.unshift(new Uint8Array(bytes)); // A copy: its memory is another's.
+    this.#pump();
+  }
+
+  end(done?: () => void): void {
+    endOf(this.#stream, done);
   }
 
   destroy(): void {
@@ -111,7 +117,8 @@ export class Http2StreamTransport implements Transport {
       this.#free = this.#destroyed ? undefined : sink.buffer();
     }
     if (this.#destroyed || this.#held.length > 0) return;
-    if (this.#ended === 'yes' && !this.#paused) {
+    // What had ended before it was gone has ended well, paused or not.
+    if (this.#ended === 'yes' && (!this.#paused || this.#lost)) {
       this.#ended = 'told';
       sink.ended();
     }

@@ -8,13 +8,15 @@ import { ConnectionError, type GunportError, StreamError } from '../../lib/error
 import { offerExtensions } from '../../lib/protocol/extensions.ts';
 import { codeName } from '../../lib/protocol/http2out.ts';
 import type { PeerSettings } from '../../lib/types.ts';
-import type { DriverHost } from '../driver.ts';
+import { type DriverHost, notRaw } from '../driver.ts';
 import type { Entry } from '../entry.ts';
 import type { Exchange, Server } from '../exchange.ts';
+import { askedBy } from '../probes/streamprobe.ts';
 import { Bodies } from './bodies.ts';
 import { refused, Serving, type ServingHost } from './exchange.ts';
-import { connectHeaders, requestHeaders } from './head.ts';
+import { connectHeaders, requestHeaders, tunnelHeaders } from './head.ts';
 import { promise } from './push.ts';
+import { Http2Tunnel, type TunnelAnswer, type TunnelHost } from './tunnel.ts';
 import { failEntry, Http2Upgrade, type UpgradeHost } from './upgrade.ts';
 
 /** What the streams ask of their connection. */
@@ -36,6 +38,9 @@ export interface StreamsHost {
 /** Promises that are kept until node:http2 tells of them, which it does in the same turn. */
 const MOST_PROMISES = 1_024;
 
+/** What has a stream. */
+type Served = Serving | Http2Upgrade | Http2Tunnel;
+
 interface Promised {
   readonly parent: number;
   ended: boolean;
@@ -45,11 +50,11 @@ interface Promised {
 /** Streams that are opened before the peer has said how many it allows. RFC 9113 §6.5.2: "no smaller than 100". */
 const FIRST_STREAMS = 100;
 
-export class Http2Streams implements Server, ServingHost, UpgradeHost {
+export class Http2Streams implements Server, ServingHost, UpgradeHost, TunnelHost {
   readonly #host: StreamsHost;
   readonly #bodies: Bodies;
-  readonly #servings = new Map<Exchange, Serving>();
-  readonly #all = new Map<number, Serving | Http2Upgrade>();
+  readonly #servings = new Map<Exchange, Serving | Http2Tunnel>();
+  readonly #all = new Map<number, Served>();
   /** Those that the peer has promised, and node:http2 has not told of yet. */
   readonly #promises = new Map<number, Promised>();
   /** WebSockets that wait. */
@@ -90,9 +95,14 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
     while (this.#host.open && this.#all.size < (this.#settings?.maxConcurrentStreams ?? FIRST_STREAMS)) {
       const next = this.#next();
       if (!next) break;
+      if (next.kind === 'http' && next.request.method === 'RAW') {
+        streams.failed(next, notRaw());
+        continue;
+      }
       streams.take(next);
-      if (next.kind === 'http') this.#request(next);
-      else this.#upgrade(next);
+      if (next.kind === 'ws') this.#upgrade(next);
+      else if (next.tunnel) this.#connect(next);
+      else this.#request(next);
     }
     if (this.#host.open && streams.next) this.#bound();
   }
@@ -102,7 +112,7 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
   #next(): Entry | Exchange | undefined {
     const { next, waiting } = this.driver.streams;
     if (this.#settings) return next;
-    return waiting.find((one): one is Exchange => one.kind === 'http' && isEmpty(one));
+    return waiting.find((one): one is Exchange => one.kind === 'http' && isEmpty(one) && !one.tunnel);
   }
 
   /** A WebSocket waits for a stream no longer than for its answer; a request has deadlines of its own. */
@@ -126,24 +136,58 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
   }
 
   #request(exchange: Exchange): void {
-    const { settings, counters } = this.driver;
+    const { settings, counters, cookies } = this.driver;
     const { request, upload } = exchange;
     exchange.server = this;
     const endStream = isEmpty(exchange);
     const length = request.streamed ? undefined : (request.body?.length ?? 0);
-    const headers = requestHeaders(request, settings, length);
-    const expects = !upload.done && expectsContinue(headers);
-    // What waits for trailers is not ended by being given up, either.
-    const waitForTrailers = upload.trailers !== undefined || !upload.complete || expects;
     try {
+      const headers = requestHeaders(cookies ? cookies.request(request) : request, settings, length);
+      const expects = !upload.done && expectsContinue(headers);
+      // What waits for trailers is not ended by being given up, either.
+      const waitForTrailers = upload.trailers !== undefined || !upload.complete || expects;
       const stream = this.#host.session.request(headers, { endStream, waitForTrailers });
       if (stream.id === undefined) return this.#exhausted(stream, exchange);
       const serving = this.#add(exchange, stream);
       counters.messagesSent++;
-      if (!endStream) serving.begin(expects);
+      exchange.probe.asked(askedBy(exchange), headers);
+      if (endStream) exchange.probe.sent();
+      else serving.begin(expects);
     } catch (cause) {
       exchange.fail(refused(cause));
     }
+  }
+
+  #connect(exchange: Exchange): void {
+    const { settings, counters } = this.driver;
+    exchange.server = this;
+    try {
+      const headers = tunnelHeaders(exchange.request, settings);
+      const stream = this.#host.session.request(headers, { endStream: false });
+      if (stream.id === undefined) return this.#exhausted(stream, exchange);
+      const tunnel = new Http2Tunnel(exchange, stream, this);
+      counters.messagesSent++;
+      this.#host.asked();
+      this.#servings.set(exchange, tunnel);
+      this.#all.set(tunnel.id, tunnel);
+      exchange.probe.asked('connect', headers);
+      exchange.probe.sent();
+    } catch (cause) {
+      exchange.fail(refused(cause));
+    }
+  }
+
+  /** A proxy that does not make a tunnel says why, as any server does. */
+  refused(tunnel: Http2Tunnel, stream: ClientHttp2Stream, head: TunnelAnswer): void {
+    const { exchange } = tunnel;
+    const serving = new Serving(exchange, stream, this, false);
+    this.#servings.set(exchange, serving);
+    this.#all.set(serving.id, serving);
+    if (head.complete) serving.complete();
+    if (head.reset !== undefined) serving.reset(head.reset);
+    serving.head(head.headers, head.flags, head.raw);
+    // Our side said nothing, and never will.
+    stream.end();
   }
 
   /** All ids are spent, after a billion requests: "a client … can establish a new connection" (RFC 9113 §5.1.1). */
@@ -170,11 +214,14 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
       const Class = entry.ws.spans ? ConnectionError : StreamError;
       return failEntry(entry, new Class('ERR_GUNPORT_UNSUPPORTED', text, { phase: 'upgrade' }), this.driver);
     }
-    const headers = connectHeaders(entry.ws, this.driver.settings, offerExtensions(entry.ws.compress));
+    const { settings, cookies } = this.driver;
     try {
+      const ws = cookies ? cookies.upgrade(entry.ws) : entry.ws;
+      const headers = connectHeaders(ws, settings, offerExtensions(ws.compress));
       const stream = this.#host.session.request(headers, { endStream: false });
       if (stream.id === undefined) return this.#exhausted(stream, entry);
       const upgrade = new Http2Upgrade(entry, stream, this);
+      upgrade.probe.upgradeAsked(entry.ws, headers);
       this.#host.asked();
       this.#all.set(upgrade.id, upgrade);
     } catch (cause) {
@@ -203,9 +250,9 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
     this.driver.streams.putBack(exchange);
   }
 
-  done(one: Serving | Http2Upgrade): void {
+  done(one: Served): void {
     this.#all.delete(one.id);
-    if (one instanceof Serving) {
+    if (!(one instanceof Http2Upgrade)) {
       const { exchange } = one;
       this.#servings.delete(exchange);
       if (exchange.cancelled) this.driver.streams.forget(exchange);
@@ -243,7 +290,7 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
   ended(id: number): void {
     const one = this.#all.get(id);
     const promised = this.#promises.get(id);
-    if (one instanceof Serving) one.complete();
+    if (one && !(one instanceof Http2Upgrade)) one.complete();
     else if (promised) promised.ended = true;
   }
 
@@ -282,7 +329,12 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
     for (const [id, one] of [...this.#all]) {
       // Those that the server opens have even numbers.
       if (id <= last || id % 2 === 0) continue;
-      one.fail(new StreamError('ERR_GUNPORT_GOAWAY', `the server goes away (${reason})`, { reason }));
+      one.fail(
+        new StreamError('ERR_GUNPORT_GOAWAY', `the server goes away (${reason})`, {
+          reason,
+          unprocessed: true,
+        }),
+      );
     }
   }
 
@@ -290,14 +342,14 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
 
   /** No more of the open ones than must be: WebSockets say goodbye. */
   shutdown(reason: string): void {
-    for (const upgrade of this.#upgrades) upgrade.shutdown(reason);
+    for (const one of this.#sockets) one.shutdown(reason);
   }
 
   /** The connection is lost: what has come is told, and the end of WebSockets. */
   lost(error: GunportError): void {
-    for (const serving of this.#servings.values()) serving.flush();
+    for (const serving of this.#servings.values()) if (serving instanceof Serving) serving.flush();
     this.#bodies.flush();
-    for (const upgrade of this.#upgrades) upgrade.lost(error);
+    for (const one of this.#sockets) one.lost(error);
   }
 
   stop(): void {
@@ -307,8 +359,10 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost {
     for (const one of this.#all.values()) one.stop();
   }
 
-  get #upgrades(): Http2Upgrade[] {
-    return [...this.#all.values()].filter((one) => one instanceof Http2Upgrade);
+  /** WebSockets and tunnels. */
+  get #sockets(): (Http2Upgrade | Http2Tunnel)[] {
+    const isSocket = (one: Served): one is Http2Upgrade | Http2Tunnel => !(one instanceof Serving);
+    return [...this.#all.values()].filter(isSocket);
   }
 }
 

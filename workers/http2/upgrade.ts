@@ -13,6 +13,8 @@ import { codeName } from '../../lib/protocol/http2out.ts';
 import type { Closed } from '../../lib/wire.ts';
 import type { DriverHost } from '../driver.ts';
 import { closingError, type Entry, standIn, upgradeLate } from '../entry.ts';
+import { FrameProbe } from '../probes/frameprobe.ts';
+import { StreamProbe } from '../probes/streamprobe.ts';
 import { WebSocketDriver } from '../websocket.ts';
 import { plainFields, sizeOf } from './head.ts';
 import { Http2StreamTransport } from './stream.ts';
@@ -30,6 +32,7 @@ const { NGHTTP2_CANCEL } = constants;
 
 export class Http2Upgrade {
   readonly entry: Entry;
+  readonly probe: StreamProbe;
   readonly #stream: ClientHttp2Stream;
   readonly #host: UpgradeHost;
   #state: 'asked' | 'refused' | 'open' | 'done' = 'asked';
@@ -44,6 +47,7 @@ export class Http2Upgrade {
 
   constructor(entry: Entry, stream: ClientHttp2Stream, host: UpgradeHost) {
     this.entry = entry;
+    this.probe = new StreamProbe(host.driver.probe, entry);
     this.#stream = stream;
     this.#host = host;
     const { upgradeTimeout } = entry.ws;
@@ -53,6 +57,12 @@ export class Http2Upgrade {
     stream.on('response', (headers, flags, raw?: unknown) =>
       guard(() => this.#answered(headers, flags, raw)),
     );
+    const { cookies } = host.driver;
+    if (cookies) {
+      stream.on('headers', ({ ':status': status }, _flags, raw?: unknown) =>
+        cookies.upgraded(entry.ws, Number(status), Array.isArray(raw) ? raw : []),
+      );
+    }
     // Its code says as much, and is there when the stream closes.
     stream.on('error', () => {});
     stream.on('close', () => guard(() => this.#closed()));
@@ -75,16 +85,22 @@ export class Http2Upgrade {
     if (sizeOf(rawHeaders) > maxHeaderSize) {
       return this.#fail(`answer's headers exceed maxHeaderSize (${maxHeaderSize})`);
     }
+    this.#host.driver.cookies?.upgraded(this.entry.ws, Number(status), rawHeaders);
     const head: Head = {
       ...{ status: Number(status), version: '1.1', reason: '', end: 0 },
       ...{ headers: headersOf(rawHeaders), rawHeaders },
     };
     // RFC 8441 §5: "a 2xx status code" opens it.
-    if (head.status >= 200 && head.status < 300) return this.#agreed(head, (flags & END_STREAM) !== 0);
+    const agreed = head.status >= 200 && head.status < 300;
+    this.probe.answered(head.status, rawHeaders, agreed);
+    if (agreed) return this.#agreed(head, (flags & END_STREAM) !== 0);
     this.#state = 'refused';
     this.#head = head;
     this.#stream.on('data', (part: Uint8Array) => this.#refusal(part));
-    this.#stream.on('end', () => this.#host.driver.guard(() => this.#refuse()));
+    this.#stream.on('end', () => {
+      this.probe.heard();
+      this.#host.driver.guard(() => this.#refuse());
+    });
   }
 
   #agreed(head: Head, ended: boolean): void {
@@ -99,7 +115,13 @@ export class Http2Upgrade {
     const { counters } = driver;
     const { outbox } = entry;
     const socket = new WebSocketDriver(entry.stream, entry.ws, agreed.negotiated, {
-      ...{ transport, outbox, counters, sentBefore: entry.received },
+      ...{
+        transport,
+        outbox,
+        counters,
+        sentBefore: entry.received,
+        frames: new FrameProbe(driver.probe, entry),
+      },
       finished: (closed) => this.#finished(closed),
       hold: (held) => (held ? transport.pause() : transport.resume()),
       cancelled: () => this.#drop(),
@@ -192,6 +214,7 @@ export class Http2Upgrade {
   stop(): void {
     if (this.#state === 'done') return;
     this.#state = 'done';
+    this.probe.over(undefined);
     clearTimeout(this.#timer);
     this.#socket?.stop();
   }

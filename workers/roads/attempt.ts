@@ -1,0 +1,95 @@
+// attempt — one try to reach the first leg of a connection's road: the user's functions are loaded, then it is dialled.
+// Made by process.ts. Invariant: `connected` or `failed` is called once, never within the constructor, and neither after
+// cancel(); a proxy that cannot be reached is named. Source: gun.erl's domain_lookup, connecting and tls_handshake.
+
+import { type GunportError, withHop } from '../../lib/errors.ts';
+import type { Leg } from '../../lib/httpwire.ts';
+import type { Settings } from '../../lib/wire.ts';
+import type { CookieHold } from '../cookies/cookies.ts';
+import { asConnectionError } from '../entry.ts';
+import { load, type UserFunction } from '../modules.ts';
+import type { Probe } from '../probes/probe.ts';
+import type { Sink, Transport } from '../socket.ts';
+import { type Dialing, type DialSettings, dial } from '../transport.ts';
+
+export interface AttemptHost {
+  /** What else must be there before it is up; it may reject. */
+  load(): Promise<void> | undefined;
+  /** Loaded before it is dialled. */
+  readonly cookies: CookieHold | undefined;
+  readonly probe: Probe;
+  /** `transform`: the user's transformHeaderName. */
+  connected(transport: Transport, transform: UserFunction | undefined): void;
+  failed(error: GunportError): void;
+  guard(run: () => unknown): void;
+}
+
+export class Attempt {
+  readonly #settings: Settings;
+  readonly #leg: Leg;
+  readonly #host: AttemptHost;
+  #dialing: Dialing | undefined;
+  #over = false;
+
+  /** `sink`: where the bytes of the socket go. */
+  constructor(settings: Settings, leg: Leg, sink: Sink, host: AttemptHost) {
+    this.#settings = settings;
+    this.#leg = leg;
+    this.#host = host;
+    this.#begin(sink).catch((error: unknown) => this.#failed(asConnectionError(error)));
+  }
+
+  async #begin(sink: Sink): Promise<void> {
+    const { lookup, http } = this.#settings;
+    const { checkServerIdentity } = this.#leg;
+    const hooks = {
+      lookup: lookup && (await load(lookup)),
+      checkServerIdentity: checkServerIdentity && (await load(checkServerIdentity)),
+      probe: this.#host.probe,
+    };
+    await this.#host.load();
+    const transform = http.transformHeaderName && (await load(http.transformHeaderName));
+    if (this.#host.cookies) await this.#host.cookies.load();
+    if (this.#over) return;
+    this.#dialing = dial(dialSettings(this.#settings, this.#leg), hooks, sink, {
+      connected: (transport) => {
+        this.#over = true;
+        this.#host.guard(() => this.#host.connected(transport, transform));
+      },
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  #failed(error: GunportError): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { hops } = this.#settings;
+    const named = hops.length > 0 ? withHop(error, this.#leg.origin) : error;
+    this.#host.guard(() => this.#host.failed(named));
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.#dialing?.cancel();
+  }
+}
+
+/** The settings of a socket are those of its connection; where it leads is the leg's. */
+function dialSettings(settings: Settings, leg: Leg): DialSettings {
+  const { socketPath, localAddress, family, noDelay, lookupTimeout } = settings;
+  const { transport, host, port, tls, connectTimeout, tlsTimeout, protocols } = leg;
+  return {
+    transport,
+    host,
+    port,
+    socketPath,
+    localAddress,
+    family,
+    noDelay,
+    tls,
+    lookupTimeout,
+    connectTimeout,
+    tlsTimeout,
+    protocols,
+  };
+}
