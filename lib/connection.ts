@@ -7,10 +7,11 @@ import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import type { RetryFunction } from './advice.ts';
 import type { BodyOptions } from './answer.ts';
 import { checkWait, type WaitOptions, wait } from './await.ts';
-import { describe, type GunportError, OptionError } from './errors.ts';
-import { type BodyKind, checkRequest } from './httpsettings.ts';
+import type { CookieJar } from './cookies/cookies.ts';
+import { describe, type GunportError, OptionError, StreamError } from './errors.ts';
+import { checkTunnelReference } from './httpsettings.ts';
 import type { Monitor, MonitorOptions } from './monitor.ts';
-import type { RequestOptions, WsOptions } from './options.ts';
+import type { UpgradeOptions } from './options.ts';
 import { Owned } from './owned.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import type { AnyStream } from './roster.ts';
@@ -25,7 +26,7 @@ import type {
   StreamNotice,
   UpNotice,
 } from './types.ts';
-import { Verbs } from './verbs.ts';
+import { type Check, type ThroughTunnel, Verbs } from './verbs.ts';
 import type { ConnectionState, ProcessInfo } from './wire.ts';
 import { WsStream } from './wsstream.ts';
 
@@ -44,6 +45,8 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   /** Streams that have not ended, and those that ended lately, by id. */
   readonly streams: ReadonlyMap<number, AnyStream<Connection>>;
   readonly #owned: Owned<Connection>;
+  /** Whose home is this thread. */
+  #cookies: Pick<CookieJar, 'sync'> | undefined;
 
   /** @internal */
   constructor(port: MessagePort, state: ConnectionState, retryFun?: RetryFunction) {
@@ -56,6 +59,12 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   /** The first owner's handle. @internal */
   begin(): this {
     this.#owned.begin();
+    return this;
+  }
+
+  /** What this thread has heard from one connection of this jar is known to the next request on another. @internal */
+  sharing(cookies: Pick<CookieJar, 'sync'> | undefined): this {
+    this.#cookies = cookies;
     return this;
   }
 
@@ -93,12 +102,13 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
     this.#checkAwait(options);
     const { timeout = 5_000, signal } = options;
     const info = await wait<ProcessInfo>('info()', { timeout, signal }, (settle) =>
-      this.#owned.askInfo(settle),
+      this.#owned.calls.info(settle),
     );
     const { status, threadId, settings } = this.#owned.state;
     return {
       ...definedOnly(info),
       protocol: info.protocol,
+      intermediaries: info.intermediaries,
       attempt: info.attempt,
       id: this.id,
       origin: this.origin,
@@ -153,8 +163,10 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
     return wait<UpNotice>('awaitUp()', { timeout, signal }, start, () => this.lastError);
   }
 
-  /** The next notice of a stream. Of a request: `inform`, `response`, `data`, `trailers`, `push`; of a WebSocket:
-   *  `upgrade`, or the `response` and `data` that refused it, `ws` for a message and for the close.
+  /** The next notice of a stream. Of a request: `inform`, `response`, `data` (or `sse`, where it has that content
+   *  handler), `trailers`, `push`; `upgrade` where it has switched protocols, and `data` behind it; of a tunnel: `response` and `tunnelUp`, again when it is made anew, and
+   *  `data` where it leads to raw; of a WebSocket: `upgrade`, or the `response` and `data` that refused it, `ws` for a
+   *  message and for the close.
    *  Source: gun:await/4. @throws as `awaitUp`, and the stream's own error after its last notice. */
   async await(stream: AnyStream<Connection>, options: AwaitOptions = {}): Promise<StreamNotice> {
     this.#checkAwait(options);
@@ -190,28 +202,33 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
     const { timeout = 5_000, signal } = options;
     const { id } = this.#ownStream(stream);
     return wait<StreamInfo | undefined>('streamInfo()', { timeout, signal }, (settle) =>
-      this.#owned.askStream(id, settle),
+      this.#owned.calls.streamInfo(id, settle),
     );
   }
 
-  /** A PING of HTTP/2: the round trip in milliseconds, measured beside the socket. Default timeout 10 000.
-   *  Source: gun:ping/2; RFC 9113 §6.7. @throws {StreamError} ERR_GUNPORT_UNSUPPORTED the protocol has none;
-   *  ERR_GUNPORT_NOT_CONNECTED. @throws as `awaitUp`. */
-  async ping(options: AwaitOptions = {}): Promise<number> {
+  /** A PING of HTTP/2: the round trip in milliseconds, measured beside the socket. Default timeout 10 000. Through a
+   *  `tunnel`, to its far end. Source: gun:ping/2; RFC 9113 §6.7. @throws {StreamError} ERR_GUNPORT_UNSUPPORTED the
+   *  protocol has none; ERR_GUNPORT_NOT_CONNECTED; ERR_GUNPORT_BAD_STATE the tunnel has ended. @throws as `awaitUp`. */
+  async ping(options: AwaitOptions & ThroughTunnel = {}): Promise<number> {
     this.#owned.assertUsable();
     this.#checkAwait(options);
     const { timeout = 10_000, signal } = options;
-    return wait<number>('ping()', { timeout, signal }, (settle) => this.#owned.ping(settle));
+    const tunnel = this.through(options)?.id;
+    return wait<number>('ping()', { timeout, signal }, (settle) => this.#owned.calls.ping(tunnel, settle));
   }
 
   // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Opens a WebSocket on this connection; returns at once. `await` it for `{ type: 'upgrade' }`, or for the
-   *  `response` that refused it. It ends with the socket: only `connect()` makes one that spans reconnects.
-   *  Source: gun:ws_upgrade/4. @throws {OptionError} @throws {OwnerError} @throws {DownError} */
-  wsUpgrade(path: string, options?: WsOptions): WsStream<Connection> {
+   *  `response` that refused it. It ends with the socket: only `connect()` makes one that spans reconnects. Through a
+   *  `tunnel`, to its far end: the `headers` of the connection are not sent there.
+   *  Source: gun:ws_upgrade/4. @throws {OptionError} @throws {OwnerError} @throws {DownError}
+   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE the tunnel has ended. */
+  wsUpgrade(path: string, options?: UpgradeOptions): WsStream<Connection> {
     this.#owned.assertUsable();
-    return this.#owned.openWebSocket(checkWs(path, options, this.#owned.state.settings));
+    this.#cookies?.sync();
+    const { ws } = checkWs(path, options, this.#owned.state.settings);
+    return this.#owned.openWebSocket(ws, this.through(options));
   }
 
   /** connect()'s own: its stream spans reconnects. @internal */
@@ -225,14 +242,26 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   }
 
   /** @internal */
-  protected ask(
-    method: string,
-    path: string,
-    options: RequestOptions | undefined,
-    kind: BodyKind,
-  ): Stream<Connection> {
+  protected send(check: Check, options: ThroughTunnel | undefined): Stream<Connection> {
     this.#owned.assertUsable();
-    return this.#owned.request(checkRequest(method, path, options, kind, this.#owned.state.settings));
+    this.#cookies?.sync();
+    const checked = check(this.#owned.state.settings);
+    return this.#owned.request(checked, checked.tunnel === undefined ? undefined : this.through(options));
+  }
+
+  /** @internal */
+  protected through(options: ThroughTunnel | undefined): Stream<Connection> | undefined {
+    const id = checkTunnelReference(options?.tunnel);
+    if (id === undefined) return undefined;
+    const given: unknown = options?.tunnel;
+    const stream = given instanceof Stream || given instanceof WsStream ? given : this.streams.get(id);
+    if (!(stream instanceof Stream) || stream.connection !== this || stream.method !== 'CONNECT') {
+      throw new OptionError(
+        `tunnel must be a stream of connect() on this connection, got ${describe(given)}`,
+      );
+    }
+    if (stream.state !== 'ended') return stream;
+    throw new StreamError('ERR_GUNPORT_BAD_STATE', `the tunnel to ${stream.origin} has ended`);
   }
 
   /** Gun's cancel: nothing more comes for the stream. */
@@ -290,8 +319,8 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   }
 
   /** Calls back when this handle is of no use any more: the process is dead, or was given away. @internal */
-  released(callback: () => void): void {
-    this.#owned.whenReleased(callback);
+  released(callback: () => void): () => void {
+    return this.#owned.whenReleased(callback);
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────

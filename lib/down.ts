@@ -1,7 +1,7 @@
 // down — the end of a connection process as an error, for whoever waited for something else.
 // Called by connection.ts. Source: gun:await's {error, {down, Reason}}.
 
-import { DownError, endedError, GunportError } from './errors.ts';
+import { DownError, endedError, GunportError, OptionError } from './errors.ts';
 import type { DownReason } from './types.ts';
 import type { DownRecord } from './wire.ts';
 
@@ -21,8 +21,16 @@ export function awaitError(reason: DownReason | undefined): GunportError {
 
 /** What a stream ends with of which its process never heard: the same that the process would have told. */
 export function streamError(reason: DownReason | undefined): GunportError {
-  if (!reason || reason.kind === 'gave-up' || isThreadDeath(reason)) return awaitError(reason);
-  return endedError(reason.kind, reason.cause);
+  if (!reason || isThreadDeath(reason)) return awaitError(reason);
+  // A process tells all that it knows before it closes its port: this one had never reached it.
+  return unprocessed(reason.kind === 'gave-up' ? awaitError(reason) : endedError(reason.kind, reason.cause));
+}
+
+function unprocessed(error: GunportError): GunportError {
+  if (error instanceof OptionError) return error;
+  // The constructors of all others are alike.
+  const Class = error.constructor as typeof GunportError;
+  return new Class(error.code, error.message, { ...error, cause: error.cause, unprocessed: true });
 }
 
 /** The whole thread is gone, so that nothing more will come: of those only is an exit code known, but where the thread

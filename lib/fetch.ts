@@ -1,10 +1,11 @@
 // fetch — a request and its answer in the words of WHATWG fetch.
-// Called by verbs.ts. Invariant: the body of the Response is pulled: what nobody reads stays at the server, and its
+// Called by verbs.ts and authorities.ts. Invariant: the body of the Response is pulled: what nobody reads stays at the server, and its
 // cancel() cancels the request; what is sent waits until there is room; whatever fails, the request is cancelled and
 // the source of its body is told.
 // Source: WHATWG Fetch §5 and Streams §4.
 
-import { own, parseUrl } from './checks.ts';
+import { cancelQuietly, checkUnread, isParts, Sending } from './bodysending.ts';
+import { type Given, own, parseUrl } from './checks.ts';
 import { describe, type GunportError, OptionError, StreamError, TimeoutError } from './errors.ts';
 import { type BodyKind, checkTrailers } from './httpsettings.ts';
 import type { BodyPart, HeaderFields, RequestOptions } from './options.ts';
@@ -12,7 +13,10 @@ import type { Stream } from './stream.ts';
 import type { ResponseNotice } from './types.ts';
 
 /** What `fetch` takes. */
-export type FetchInit = Omit<RequestOptions, 'headers' | 'body' | 'signal' | 'replyTo' | 'flow'> & {
+export type FetchInit = Omit<
+  RequestOptions,
+  'headers' | 'body' | 'signal' | 'replyTo' | 'flow' | 'contentHandlers' | 'maxEventSize'
+> & {
   /** Default `'GET'`. DELETE, GET, HEAD, OPTIONS, POST and PUT may be in any case. */
   method?: string | undefined;
   headers?: HeaderFields | Headers | undefined;
@@ -32,7 +36,7 @@ export type FetchBody = BodyPart | Blob | URLSearchParams | FormData | AsyncIter
 type Ask = (method: string, path: string, options: RequestOptions, kind: BodyKind) => Stream;
 
 const NAMES: ReadonlySet<string> = new Set([
-  ...['method', 'headers', 'body', 'trailers', 'signal', 'redirect', 'duplex'],
+  ...['method', 'headers', 'body', 'trailers', 'signal', 'redirect', 'duplex', 'tunnel'],
   ...['requestTimeout', 'headersTimeout', 'idleTimeout', 'continueTimeout'],
 ]);
 /** WHATWG Fetch §2.2.1: "To normalize a method, if it is a byte-case-insensitive match for". PATCH is none of them. */
@@ -40,14 +44,47 @@ const NORMALIZED = /^(?:delete|get|head|options|post|put)$/i;
 /** WHATWG Fetch §2.2.3: a null body status. */
 const NULL_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** Sends it; resolves with the head of the answer. `origin`: where the connection goes. @internal */
+/** Sends it; resolves with the head of the answer. `origin`: where the connection goes, or the tunnel. @internal */
 export async function fetchOver(
   origin: string,
   ask: Ask,
   input: string | URL,
   init: FetchInit,
 ): Promise<Response> {
-  const { path, method, headers, body, trailers, signal, rest } = check(origin, input, init);
+  const request = check(own(init, NAMES, ''));
+  const path = pathOf(origin, input);
+  return fetchWith(request, path, (options, parts) => {
+    if (!parts) return answerOf(ask(request.method, path, options, 'whole'), undefined);
+    const { trailers, ...rest } = options;
+    if (trailers !== undefined) checkTrailers(trailers);
+    const stream = ask(request.method, path, rest, 'follows');
+    const sending = new Sending(stream, trailers);
+    stream.onEnd((error) => sending.ended(error));
+    sending.begin(parts);
+    return answerOf(stream, sending);
+  });
+}
+
+/** The same through whatever sends it. `url`: for messages; `extra`: names of options that are none of ours, and are passed on. @internal */
+export async function fetchBy(
+  send: (
+    method: string,
+    options: RequestOptions,
+    parts: AsyncIterable<BodyPart> | undefined,
+  ) => Promise<Fetched>,
+  url: string,
+  init: FetchInit,
+  extra: readonly string[],
+): Promise<Response> {
+  const request = check(own(init, new Set([...NAMES, ...extra]), ''));
+  return fetchWith(request, url, (options, parts) => send(request.method, options, parts));
+}
+
+async function fetchWith(
+  { method, headers, body, trailers, signal, rest }: Checked,
+  path: string,
+  send: (options: RequestOptions, parts: AsyncIterable<BodyPart> | undefined) => Promise<Fetched>,
+): Promise<Response> {
   const found = contentOf(method, body);
   // Sent at once where it can be, as every other request.
   const { content, type } = found instanceof Promise ? await found : found;
@@ -56,34 +93,30 @@ export async function fetchOver(
     const text = `the request ${method} ${path} was aborted`;
     throw new TimeoutError('ERR_GUNPORT_ABORTED', text, { cause: signal.reason });
   }
-  const options = { ...rest, headers: pairs, ...(signal && { signal }) } as RequestOptions;
-  if (!isIterable(content)) {
-    return answer(ask(method, path, { ...options, body: content, trailers }, 'whole'), undefined);
-  }
-  if (trailers !== undefined) checkTrailers(trailers);
-  if (content instanceof ReadableStream && content.locked) {
-    throw new OptionError('body must be a stream that nobody reads, got one that is locked');
-  }
-  const stream = ask(method, path, options, 'follows');
-  return answer(stream, new Sending(stream, content, trailers));
+  // A Response has the body as it came, whatever the connection has for other requests.
+  const raw = { contentHandlers: [] };
+  const given = { ...rest, ...raw, headers: pairs, trailers };
+  const options = { ...given, ...(signal && { signal }) } as RequestOptions;
+  if (!isParts(content)) return responseOf(await send({ ...options, body: content }, undefined));
+  checkUnread(content);
+  return responseOf(await send(options, content));
 }
 
 // ── what was given ──────────────────────────────────────────────────────────────────────────────────────────
 
 interface Checked {
-  readonly path: string;
   readonly method: string;
   readonly headers: FetchInit['headers'];
   readonly body: FetchBody | undefined;
   readonly trailers: HeaderFields | undefined;
   readonly signal: AbortSignal | undefined;
-  /** Timeouts. */
+  /** Timeouts, tunnel. */
   readonly rest: object;
 }
 
-function check(origin: string, input: string | URL, init: FetchInit): Checked {
-  const given = own(init, NAMES, '') as FetchInit; // Of unknown values: each is checked here or by what takes it.
-  const { method = 'GET', headers, body, trailers, signal, redirect, duplex, ...rest } = given;
+function check(init: Given): Checked {
+  // Of unknown values: each is checked here or by what takes it.
+  const { method = 'GET', headers, body, trailers, signal, redirect, duplex, ...rest } = init as FetchInit;
   if (redirect !== undefined && redirect !== 'manual') {
     throw new OptionError(`redirect must be "manual", got ${describe(redirect)}`);
   }
@@ -94,14 +127,11 @@ function check(origin: string, input: string | URL, init: FetchInit): Checked {
   if ((verb === 'GET' || verb === 'HEAD') && body !== undefined && body !== null) {
     throw new OptionError(`${verb} takes no body, got ${describe(body)}`);
   }
-  const path = pathOf(origin, input);
-  return {
-    ...{ path, method: verb, headers, trailers, rest },
-    ...{ body: body ?? undefined, signal: signal ?? undefined },
-  };
+  const given = { body: body ?? undefined, signal: signal ?? undefined };
+  return { method: verb, headers, trailers, rest, ...given };
 }
 
-/** A path, or a URL of the connection's own origin. */
+/** A path, or a URL of the origin that it goes to. */
 function pathOf(origin: string, input: string | URL): string {
   const url = typeof input === 'string' ? parseUrl(input) : input;
   // What is neither is for who checks paths to say.
@@ -128,7 +158,7 @@ function contentOf(method: string, body: FetchBody | undefined): Content | Promi
     return { content: body.toString(), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
   }
   if (body instanceof Blob || body instanceof FormData) return wholeOf(body);
-  if (isIterable(body) || ArrayBuffer.isView(body)) return { content: body };
+  if (isParts(body) || ArrayBuffer.isView(body)) return { content: body };
   if (body instanceof ArrayBuffer || body instanceof SharedArrayBuffer) return { content: body };
   throw new OptionError(`body must be text, bytes, a Blob, a form or a stream, got ${describe(body)}`);
 }
@@ -136,10 +166,6 @@ function contentOf(method: string, body: FetchBody | undefined): Content | Promi
 async function wholeOf(body: Blob | FormData): Promise<Content> {
   const whole = new Response(body);
   return { content: await whole.arrayBuffer(), type: whole.headers.get('content-type') ?? undefined };
-}
-
-function isIterable(body: object | string | undefined): body is AsyncIterable<BodyPart> {
-  return typeof body === 'object' && Symbol.asyncIterator in body;
 }
 
 /** The headers, with a content-type if they name none. */
@@ -154,112 +180,47 @@ function withType(headers: FetchInit['headers'], type: string | undefined): Fetc
   return (named ? pairs : [...pairs, ['content-type', type]]) as [string, string][]; // Checked when it is asked for.
 }
 
-// ── the request ─────────────────────────────────────────────────────────────────────────────────────────────
-
-/** A body that comes in parts, on its way. Its source is left as soon as the stream has ended, however that was. */
-class Sending {
-  readonly #stream: Stream;
-  readonly #trailers: HeaderFields | undefined;
-  #source: Source | undefined;
-  #over = false;
-  /** What its source threw. */
-  error: unknown;
-
-  constructor(stream: Stream, parts: AsyncIterable<BodyPart>, trailers: HeaderFields | undefined) {
-    this.#stream = stream;
-    this.#trailers = trailers;
-    stream.onEnd((error) => this.#leave(error));
-    this.#run(parts).catch((error: unknown) => this.#failed(error));
-  }
-
-  async #run(parts: AsyncIterable<BodyPart>): Promise<void> {
-    const stream = this.#stream;
-    this.#source = sourceOf(parts);
-    for (;;) {
-      const { done, value } = await this.#source.next();
-      await stream.settled();
-      // Answered already, cancelled, or failed: who reads the answer hears of it.
-      if (this.#over) return;
-      if (done) {
-        stream.data(true, undefined, { trailers: this.#trailers });
-        this.#over = true;
-        return;
-      }
-      if (!stream.data(false, value)) await stream.drained();
-    }
-  }
-
-  /** What an end of the stream makes of it is no error of the source. */
-  async #failed(error: unknown): Promise<void> {
-    if (this.#over) return;
-    this.error = error;
-    this.#leave(error);
-    await cancel(this.#stream);
-  }
-
-  #leave(reason: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
-    // What it fails with now is nobody's business: the request is over.
-    void (async () => this.#source?.leave(reason))().catch(() => {});
-  }
-}
-
-interface Source {
-  next(): Promise<IteratorResult<BodyPart>>;
-  leave(reason: unknown): unknown;
-}
-
-function sourceOf(parts: AsyncIterable<BodyPart>): Source {
-  if (parts instanceof ReadableStream) {
-    // Its reader can be left while a read is pending; its iterator cannot.
-    const reader: ReadableStreamDefaultReader<BodyPart> = parts.getReader();
-    return {
-      next: () => reader.read() as Promise<IteratorResult<BodyPart>>, // They differ in the type of the end.
-      leave: (reason) => reader.cancel(reason),
-    };
-  }
-  const iterator = parts[Symbol.asyncIterator]();
-  return { next: () => iterator.next(), leave: () => iterator.return?.() };
-}
-
-async function cancel(stream: Stream): Promise<void> {
-  await stream.settled();
-  if (stream.state === 'ended') return;
-  try {
-    stream.cancel();
-  } catch {
-    // It is another's now, or its process is dead: there is nothing to cancel here.
-  }
-}
-
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────────────────
 
-async function answer(stream: Stream, sending: Sending | undefined): Promise<Response> {
+/** A request whose answer has begun. @internal */
+export interface Fetched {
+  readonly stream: Stream;
+  readonly head: ResponseNotice;
+  /** What the source of its body threw. */
+  failure(): unknown;
+}
+
+async function answerOf(stream: Stream, sending: Sending | undefined): Promise<Fetched> {
   try {
     const head = await stream.response({ timeout: Number.POSITIVE_INFINITY });
     await stream.settled();
-    return await responseOf(head, stream, sending);
+    return { stream, head, failure: () => sending?.error };
   } catch (error) {
-    await cancel(stream);
+    await cancelQuietly(stream);
     throw sending?.error ?? error;
   }
 }
 
-async function responseOf(
-  head: ResponseNotice,
-  stream: Stream,
-  sending: Sending | undefined,
-): Promise<Response> {
-  // RFC 9110 §15: for a status outside of 100 to 599, "a client SHOULD process the response as if it had a 5xx".
-  const status = head.status > 599 ? 500 : head.status;
-  const headers = headersOf(head);
-  if (NULL_BODY.has(status) || stream.method === 'HEAD') {
+async function responseOf(fetched: Fetched): Promise<Response> {
+  const { head, stream } = fetched;
+  try {
+    if (head.status === 101) {
+      const text = 'the answer switches protocols: fetch has no words for that';
+      throw new StreamError('ERR_GUNPORT_UNSUPPORTED', text, { status: 101 });
+    }
+    // RFC 9110 §15: for a status outside of 100 to 599, "a client SHOULD process the response as if it had a 5xx".
+    const status = head.status > 599 ? 500 : head.status;
+    const headers = headersOf(head);
+    if (!NULL_BODY.has(status) && stream.method !== 'HEAD') {
+      return new Response(bodyOf(fetched), { status, headers });
+    }
     const response = new Response(null, { status, headers });
-    await cancel(stream);
+    await cancelQuietly(stream);
     return response;
+  } catch (error) {
+    await cancelQuietly(stream);
+    throw fetched.failure() ?? error;
   }
-  return new Response(bodyOf(stream, sending), { status, headers });
 }
 
 function headersOf({ rawHeaders }: ResponseNotice): Headers {
@@ -274,7 +235,7 @@ function headersOf({ rawHeaders }: ResponseNotice): Headers {
 }
 
 /** Its parts share memory, so that it is no stream of type `bytes`: that would take it from its neighbours. */
-function bodyOf(stream: Stream, sending: Sending | undefined): ReadableStream<Uint8Array> {
+function bodyOf({ stream, failure }: Fetched): ReadableStream<Uint8Array> {
   const parts = stream[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
     {
@@ -284,11 +245,11 @@ function bodyOf(stream: Stream, sending: Sending | undefined): ReadableStream<Ui
           if (!done) return controller.enqueue(value);
           controller.close();
         } catch (error) {
-          throw sending?.error ?? (error as GunportError); // parts throws nothing else.
+          throw failure() ?? (error as GunportError); // parts throws nothing else.
         }
       },
       async cancel() {
-        await cancel(stream);
+        await cancelQuietly(stream);
         await parts.return?.();
       },
     },

@@ -3,6 +3,7 @@
 // Invariant: a notice is in exactly one of {this queue, a user's hands}; the end comes after the last of them; sealed,
 // nothing leaves. Source: Erlang's mailbox, by stream; gun:await/4.
 
+import { type AnyEvent, EventCursor, type SentEvents } from './sentevents.ts';
 import type { StreamNotice } from './types.ts';
 
 /** Gets the next notice, or `undefined` at the end, with the error it ended with. */
@@ -13,8 +14,8 @@ const COMPACT = 32;
 
 /** @internal */
 export class Notices {
-  /** From `head` on; before it they were given. */
-  #items: (StreamNotice | undefined)[] = [];
+  /** From `head` on; before it they were given. Events of one read stay together until each is asked for. */
+  #items: (StreamNotice | EventCursor | undefined)[] = [];
   #head = 0;
   #end: { readonly error: Error | undefined; told: boolean } | undefined;
   #waiters: NoticeWaiter[] = [];
@@ -24,7 +25,11 @@ export class Notices {
   get finished(): boolean {
     return this.#end !== undefined && this.#head === this.#items.length;
   }
-  /** The same, and if it was an error, somebody knows of it. */
+  /** The same, and it was no error. */
+  get complete(): boolean {
+    return this.finished && this.#end?.error === undefined;
+  }
+  /** The same as `finished`, and if it was an error, somebody knows of it. */
   get over(): boolean {
     return this.finished && this.#end?.told === true;
   }
@@ -36,6 +41,13 @@ export class Notices {
   push(notice: StreamNotice): void {
     if (this.#end) return;
     this.#items.push(notice);
+    this.#wake();
+  }
+
+  /** Several events, at least one. */
+  pushEvents(events: SentEvents): void {
+    if (this.#end) return;
+    this.#items.push(new EventCursor(events));
     this.#wake();
   }
 
@@ -62,6 +74,19 @@ export class Notices {
     return this.#shift();
   }
 
+  /** The next one, if it is here and is an event: that, without a notice around it. */
+  takeEvent(): AnyEvent | undefined {
+    const item = this.#items[this.#head];
+    if (!(item instanceof EventCursor) || this.#sealed || this.#waiters.length > 0) return undefined;
+    return this.#nextOf(item);
+  }
+
+  /** It was taken, and is the next one still. */
+  putBack(notice: StreamNotice): void {
+    if (this.#head > 0) this.#items[--this.#head] = notice;
+    else this.#items.unshift(notice);
+  }
+
   /** Gives the next one to `waiter`, now or when it comes; returns how to stop waiting. */
   next(waiter: NoticeWaiter): () => void {
     this.#waiters.push(waiter);
@@ -73,8 +98,8 @@ export class Notices {
   }
 
   /** All that nobody has been given, oldest first. */
-  get untaken(): readonly StreamNotice[] {
-    return this.#items.slice(this.#head) as StreamNotice[]; // From there on they are.
+  get untaken(): readonly (StreamNotice | EventCursor)[] {
+    return this.#items.slice(this.#head) as (StreamNotice | EventCursor)[]; // From there on they are.
   }
 
   /** An error that it ended with need not be told to anybody. */
@@ -99,6 +124,19 @@ export class Notices {
   #shift(): StreamNotice | undefined {
     const item = this.#items[this.#head];
     if (item === undefined) return undefined;
+    if (item instanceof EventCursor) return { type: 'sse', fin: false, event: this.#nextOf(item) };
+    this.#given();
+    return item;
+  }
+
+  #nextOf(cursor: EventCursor): AnyEvent {
+    const event = cursor.next();
+    if (cursor.isOver) this.#given();
+    return event;
+  }
+
+  /** The first is given, all of it. */
+  #given(): void {
     // A reader who is always behind never empties it: what was given is let go all the same.
     this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) this.discard();
@@ -106,7 +144,6 @@ export class Notices {
       this.#items.splice(0, this.#head);
       this.#head = 0;
     }
-    return item;
   }
 
   #wake(): void {

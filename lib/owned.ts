@@ -7,11 +7,13 @@ import type { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { advise, type RetryFunction } from './advice.ts';
 import { closingDeadline, type Settle, wait } from './await.ts';
+import { Calls } from './calls.ts';
 import { LONGEST } from './checks.ts';
 import { awaitError, downError, isThreadDeath, streamError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
 import { Hold, notOwner } from './hold.ts';
 import type { CheckedRequest } from './httpsettings.ts';
+import type { Road } from './httpwire.ts';
 import { expect, unwatch, type Watcher, watch } from './lifeline.ts';
 import { shielded } from './listeners.ts';
 import { Mailbox } from './mailbox.ts';
@@ -21,13 +23,16 @@ import { type Giver, type TransferOptions, type TransferTarget, transfer, type U
 import { Roster } from './roster.ts';
 import type { Stream } from './stream.ts';
 import type { StreamHost } from './streamhost.ts';
-import type { LostNotice, SettingsNotice, StreamInfo, UpNotice } from './types.ts';
-import type { Cast, ConnectionState, DownRecord, Notice, ProcessInfo, WsSettings } from './wire.ts';
+import type { LostNotice, SettingsNotice, TunnelUpNotice, UpNotice } from './types.ts';
+import type { Cast, ConnectionState, DownRecord, Notice, WsSettings } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
 /** Events of a connection. */
 export interface ConnectionEvents {
   up: [notice: UpNotice];
+  /** The next leg of the connection's own road can be spoken to: `protocols: [{ name: 'socks', … }]` is up with its first,
+   *  and `protocol` is that of the far end with the last. Source: Gun's gun_tunnel_up without a stream. */
+  tunnelUp: [notice: TunnelUpNotice];
   down: [notice: LostNotice];
   /** HTTP/2: the server's settings have come, or changed. */
   notify: [notice: SettingsNotice];
@@ -35,8 +40,6 @@ export interface ConnectionEvents {
 
 /** What is known of a connection beside its streams. */
 type State = Omit<ConnectionState, 'streams' | 'nextStream'> & { nextStream: number };
-
-type Call = (error: Error | undefined, value?: unknown) => void;
 
 /** Streams that are over are looked for once in so many. */
 const SWEEP_EVERY = 16;
@@ -46,17 +49,15 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   readonly roster: Roster<C>;
   readonly monitors: Monitors<C>;
   readonly hold: Hold = new Hold();
+  readonly calls: Calls;
   readonly #handle: C;
   readonly #mailbox: Mailbox;
   readonly #retryFun: RetryFunction | undefined;
   readonly #ups = new Set<Settle<UpNotice>>();
-  readonly #calls = new Map<number, Call>();
   readonly #watcher: Watcher = { processDown: (reason) => this.#died(reason) };
   readonly #nursery = new Nursery();
-  readonly #released: (() => void)[] = [];
+  readonly #released = new Set<() => void>();
   #state: State;
-  /** From anywhere: an answer that is still on its way to a former owner must not be taken for ours. */
-  #nextCall = 1 + Math.floor(Math.random() * 2 ** 48);
   #vigil: NodeJS.Timeout | undefined;
 
   constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
@@ -66,6 +67,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.monitors = new Monitors(handle);
     const reader = { notice: (notice: Notice) => this.#notice(notice), closed: () => this.#closed() };
     this.#mailbox = new Mailbox(port, reader);
+    this.calls = new Calls(this.#mailbox);
     const forgotten = (stream: number): void => this.#mailbox.forget(stream);
     this.roster = new Roster(handle, this.#streamHost(), forgotten);
     for (const one of state.streams) if (one.kind === 'ws') this.#mailbox.restore(one.stream, one.acked);
@@ -117,39 +119,23 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     return undefined;
   }
 
-  askInfo(settle: Settle<ProcessInfo>): () => void {
-    return this.#ask((id) => this.post({ type: 'info', id }), settle);
-  }
-
-  askStream(stream: number, settle: Settle<StreamInfo | undefined>): () => void {
-    return this.#ask((id) => this.#mailbox.cast({ type: 'streamInfo', stream, id }, []), settle);
-  }
-
-  /** The round trip in ms. */
-  ping(settle: Settle<number>): () => void {
-    return this.#ask((id) => this.post({ type: 'pingConnection', id }), settle);
-  }
-
-  #ask<T>(post: (id: number) => void, settle: Settle<T>): () => void {
-    const id = this.#nextCall++;
-    // What is answered to this id is what was asked for under it.
-    this.#calls.set(id, (error, value) => (error ? settle(error) : settle(undefined, value as T)));
-    post(id);
-    return () => this.#calls.delete(id);
-  }
-
   // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  openWebSocket(ws: WsSettings): WsStream<C> {
+  /** `tunnel`: what it goes through. */
+  openWebSocket(ws: WsSettings, tunnel?: Stream<C> | undefined): WsStream<C> {
     const id = this.#newStream();
-    const stream = this.roster.addWebSocket(id, ws);
-    this.post({ type: 'upgrade', stream: id, ws });
+    const stream = this.roster.addWebSocket(id, ws, tunnel?.origin);
+    this.post({ type: 'upgrade', stream: id, ws, ...(tunnel && { tunnel: tunnel.id }) });
     return stream;
   }
 
-  request({ request, replyTo, signal, declared }: CheckedRequest): Stream<C> {
+  /** With a road it makes a tunnel. */
+  request(checked: CheckedRequest & { readonly road?: Road }, tunnel?: Stream<C> | undefined): Stream<C> {
+    const { request, replyTo, signal, declared, road } = checked;
     const id = this.#newStream();
-    const stream = this.roster.addRequest(id, request, { replied: replyTo !== undefined, declared });
+    const replied = replyTo !== undefined;
+    const place = { replied, declared, origin: tunnel?.origin, leads: road?.leg.origin };
+    const stream = this.roster.addRequest(id, request, place);
     if (signal?.aborted) {
       // Nothing of it is sent.
       replyTo?.close();
@@ -160,8 +146,12 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     // Copied by the check: it is nobody else's.
     if (request.body) memory.push(request.body.buffer as ArrayBuffer);
     if (replyTo) memory.push(replyTo);
-    const cast = { type: 'request', stream: id, request } as const;
-    this.#mailbox.cast(replyTo ? { ...cast, reply: replyTo } : cast, memory);
+    // Written out: a literal with `...` in it costs a microsecond, and each name that is posted costs too.
+    const cast =
+      replyTo || tunnel || road
+        ? ({ type: 'request', stream: id, request, reply: replyTo, tunnel: tunnel?.id, road } as const)
+        : ({ type: 'request', stream: id, request } as const);
+    this.#mailbox.cast(cast, memory);
     if (signal) stream.abortBy(signal);
     return stream;
   }
@@ -273,9 +263,11 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     });
   }
 
-  /** Calls back when the handle is of no use any more: the process is dead, or was given away. */
-  whenReleased(callback: () => void): void {
-    this.#released.push(callback);
+  /** Calls back when the handle is of no use any more: the process is dead, or was given away. Returns how to forget
+   *  that. */
+  whenReleased(callback: () => void): () => void {
+    this.#released.add(callback);
+    return () => this.#released.delete(callback);
   }
 
   ref(): void {
@@ -296,6 +288,11 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         this.#is('up', { attempt: notice.attempt, protocol: notice.protocol });
         for (const settle of [...this.#ups]) settle(undefined, this.#up());
         return shielded(() => this.#handle.emit('up', this.#up()));
+      case 'tunnelUp': {
+        const { protocol, origin } = notice;
+        this.#state = { ...this.#state, protocol };
+        return void shielded(() => this.#handle.emit('tunnelUp', { type: 'tunnelUp', protocol, origin }));
+      }
       case 'down':
         return this.#lost(notice);
       case 'failed':
@@ -306,9 +303,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         return this.monitors.reason && this.#holdOpen();
       case 'info':
       case 'streamInfo':
-        return this.#calls.get(notice.id)?.(undefined, notice.info);
       case 'failedCall':
-        return this.#calls.get(notice.id)?.(fromRecord(notice.error));
+        return this.calls.answered(notice);
       case 'notify': {
         const { settings } = notice;
         return void shielded(() =>
@@ -320,9 +316,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       case 'end':
         return this.#died(notice.reason);
       default: {
-        if (notice.type === 'pong' && notice.stream === 0) {
-          return this.#calls.get(notice.id)?.(undefined, notice.rtt);
-        }
+        if (notice.type === 'pong' && notice.stream === 0) return this.calls.answered(notice);
         if (notice.type === 'upgrade' && notice.whole) this.#state = { ...this.#state, protocol: 'ws' };
         if (notice.type === 'parcel') this.#nursery.arrived(notice.slab.byteLength);
         const known = this.roster.notice(notice);
@@ -378,11 +372,13 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
 
   #rejectPending(error: Error): void {
     for (const settle of [...this.#ups]) settle(error);
-    for (const settle of [...this.#calls.values()]) settle(error);
+    this.calls.reject(error);
   }
 
   #release(): void {
-    for (const callback of this.#released.splice(0)) callback();
+    const released = [...this.#released];
+    this.#released.clear();
+    for (const callback of released) callback();
   }
 
   /** A dead connection keeps its thread alive only until the end of its streams is known, or read. */

@@ -12,8 +12,10 @@ import {
   Worker,
 } from 'node:worker_threads';
 import { checkWait, type WaitOptions, wait } from './await.ts';
-import { DownError, describe, type GunportError, OptionError, OwnerError, TimeoutError } from './errors.ts';
-import { lay } from './lifeline.ts';
+import { DownError, describe, GunportError, OptionError, OwnerError, TimeoutError } from './errors.ts';
+import { now } from './events/events.ts';
+import { tellHandover } from './events/handovers.ts';
+import { lay, lineTo } from './lifeline.ts';
 import type { Commit, ConnectionState, FromTaker, Offer } from './wire.ts';
 
 /** Who may be given a connection. */
@@ -65,6 +67,7 @@ export function transfer(
   checkTarget(target, giver.threadId);
   const data = cloned(options);
 
+  const offered = tellOffered(giver, target, feed, timeout);
   let interrupt: (error: GunportError) => void = () => {};
   const done = wait<void>('the hand-over', { timeout, signal }, (settle) => {
     interrupt = settle;
@@ -76,7 +79,7 @@ export function transfer(
         );
       }
       try {
-        commit(giver, handshake, message, feed, data);
+        commit(giver, handshake, message, { feed, offered, ...data });
         settle(undefined, undefined);
       } catch (error) {
         settle(error as GunportError); // commit() throws nothing else.
@@ -104,14 +107,45 @@ export function transfer(
   const named = done.catch((error: unknown) => {
     // Nobody has them, here or there: who holds their other ends hears of it.
     for (const one of data.list) if (one instanceof MessagePort) one.close();
-    if (error instanceof TimeoutError && error.code === 'ERR_GUNPORT_TIMEOUT') {
-      throw new OwnerError('ERR_GUNPORT_TRANSFER_TIMEOUT', `the target did not adopt within ${timeout} ms`, {
-        phase: 'timeout',
-      });
-    }
-    throw error;
+    const late = error instanceof TimeoutError && error.code === 'ERR_GUNPORT_TIMEOUT';
+    const told = late ? transferLate(timeout) : error;
+    tellRevoked(giver, told, offered);
+    throw told;
   });
   return { done: named, interrupt: (error) => interrupt(error) };
+}
+
+/** @returns when, in milliseconds since the epoch. */
+function tellOffered(
+  giver: Giver,
+  target: TransferTarget,
+  feed: number | undefined,
+  timeout: number,
+): number {
+  tellHandover(giver.host, 'gunport:ownership:offered', giver.id, () => {
+    const to = target instanceof MessagePort ? {} : { to: target.threadId };
+    return { from: ownThreadId, ...to, ...(feed !== undefined && { stream: feed }), timeout };
+  });
+  return now();
+}
+
+function tellRevoked({ host, id }: Giver, error: unknown, offered: number): void {
+  tellHandover(host, 'gunport:ownership:revoked', id, () => {
+    // All that a hand-over rejects with is ours.
+    const reason = error instanceof GunportError ? error.code : describe(error);
+    return { from: ownThreadId, reason, duration: now() - offered };
+  });
+}
+
+/** What goes with a connection. */
+interface Given {
+  /** The stream that is given by name. */
+  readonly feed: number | undefined;
+  /** When it was offered. */
+  readonly offered: number;
+  /** The user's own, cloned, and what moves with it. */
+  readonly value: unknown;
+  readonly list: readonly (MessagePort | ArrayBuffer)[];
 }
 
 /** The one post that decides. A port delivers in order and moves with all it holds: nothing can overtake. */
@@ -119,14 +153,15 @@ function commit(
   giver: Giver,
   handshake: MessagePort,
   adopt: FromTaker & { type: 'adopt' },
-  feed: number | undefined,
-  data: { readonly value: unknown; readonly list: readonly (MessagePort | ArrayBuffer)[] },
+  { feed, offered, value: data, list }: Given,
 ): void {
   const lifeline = adopt.hosts.includes(giver.host) ? undefined : lay(giver.host);
+  // The memory behind the host's word is shared, as it was here.
+  const listens = lifeline && (lineTo(giver.host)?.listens.buffer as SharedArrayBuffer | undefined);
   const { port, state, transfer: memory } = giver.give();
-  const message: Commit = { type: 'commit', port, lifeline, state, feed, data: data.value };
+  const message: Commit = { type: 'commit', port, lifeline, listens, offered, state, feed, data };
   try {
-    handshake.postMessage(message, [port, ...(lifeline ? [lifeline] : []), ...memory, ...data.list]);
+    handshake.postMessage(message, [port, ...(lifeline ? [lifeline] : []), ...memory, ...list]);
   } catch (error) {
     // A failed post is atomic: port and memory are still here.
     lifeline?.close();
@@ -136,6 +171,11 @@ function commit(
       cause: error,
     });
   }
+}
+
+function transferLate(timeout: number): OwnerError {
+  const text = `the target did not adopt within ${timeout} ms`;
+  return new OwnerError('ERR_GUNPORT_TRANSFER_TIMEOUT', text, { phase: 'timeout' });
 }
 
 function checkTarget(target: TransferTarget, farThreadId: number): void {

@@ -9,10 +9,12 @@ import { whenAborted } from './aborts.ts';
 import { checkWait, type Settle, type WaitOptions, wait } from './await.ts';
 import { Connection } from './connection.ts';
 import { describe, OptionError, OwnerError, TimeoutError } from './errors.ts';
+import { now } from './events/events.ts';
+import { tellHandover } from './events/handovers.ts';
 import { inboxOf, type OfferSource, type Place } from './inbox.ts';
 import { join, knownHosts } from './lifeline.ts';
 import type { AnyStream } from './roster.ts';
-import type { Commit, FromTaker, Offer } from './wire.ts';
+import type { Commit, ConnectionState, FromTaker, Offer } from './wire.ts';
 import { WsStream } from './wsstream.ts';
 
 /** What an offer tells before it is accepted. */
@@ -183,7 +185,7 @@ class Taker<D> {
     }
     this.#pause();
     this.#handshake = handshake;
-    handshake.on('message', (message: Commit) => this.#commit(message, handshake));
+    handshake.on('message', (message: Commit) => this.#commit(message, offer));
     // The giver has gone, or taken it back: nothing was given, the wait goes on.
     handshake.on('close', () => {
       if (this.#handshake !== handshake) return;
@@ -204,9 +206,13 @@ class Taker<D> {
     handshake?.close();
   }
 
-  #commit(message: Commit, handshake: MessagePort): void {
+  #commit(message: Commit, { handshake, threadId: from }: Offer): void {
     if (this.#handshake !== handshake) return;
-    if (message.lifeline) join(message.state.host, message.lifeline);
+    const { lifeline, listens, state, offered } = message;
+    if (lifeline && listens) join(state.host, lifeline, listens);
+    tellHandover(state.host, 'gunport:ownership:adopted', state.id, () => {
+      return { from, to: threadId, duration: Math.max(0, now() - offered), backlog: backlogOf(state) };
+    });
     const connection = new Connection(message.port, message.state).takeOver();
     const { feed: id } = message;
     const streams = [...connection.streams.values()];
@@ -238,4 +244,14 @@ class Taker<D> {
     clearTimeout(this.#timer);
     if (this.#timer) this.#left = Math.max(0, this.#left - (performance.now() - this.#since));
   }
+}
+
+/** What came along and was given to nobody: messages of WebSockets, and notices of either kind of stream. */
+function backlogOf({ streams }: ConnectionState): number {
+  let backlog = 0;
+  for (const one of streams) {
+    if (one.kind === 'ws') backlog += one.replies.length;
+    for (const item of one.untaken) backlog += item.type === 'parcel' ? item.count : 1;
+  }
+  return backlog;
 }

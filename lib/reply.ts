@@ -10,10 +10,13 @@ import { checkMessages } from './checks.ts';
 import { describe, OptionError, StreamError } from './errors.ts';
 import type { HttpNotice, ReplyCast } from './httpwire.ts';
 import { hasEnded } from './inbox.ts';
+import { type AnyEvent, packed } from './sentevents.ts';
 import type { StreamNotice } from './types.ts';
 
 /** What a process posts to a `replyTo` port. */
-const TYPES: ReadonlySet<unknown> = new Set(['inform', 'response', 'data', 'trailers', 'error']);
+const TYPES: ReadonlySet<unknown> = new Set([
+  ...['inform', 'response', 'data', 'sse', 'trailers', 'tunnelUp', 'upgrade', 'error'],
+]);
 
 /** An answer that comes by a port of its own. Read it as a `Stream`, in one way at a time. */
 export class Reply extends Answer implements AsyncDisposable {
@@ -41,7 +44,7 @@ export class Reply extends Answer implements AsyncDisposable {
     return this.#id;
   }
 
-  /** The next notice: `inform`, `response`, `data`, `trailers`. Default timeout 5 000. Source: gun:await/3.
+  /** The next notice: `inform`, `response`, `data`, `trailers`, `tunnelUp`, `upgrade`. Default timeout 5 000. Source: gun:await/3.
    *  @throws {TimeoutError} @throws what the answer ended with, after its last notice. */
   async await(options: WaitOptions = {}): Promise<StreamNotice> {
     return this.next(options);
@@ -89,8 +92,15 @@ export class Reply extends Answer implements AsyncDisposable {
     if (!TYPES.has(message.type)) return;
     const notice = message as HttpNotice; // Its process posts nothing else of these types.
     this.#id ??= notice.stream;
-    this.arrived(notice, () => undefined);
+    if (notice.type === 'sse')
+      this.arrived({ ...notice, events: packed(eventsOf(message)) }, () => undefined);
+    else this.arrived(notice, () => undefined);
   }
+}
+
+/** As they are posted: workers/requests.ts. */
+function eventsOf(message: object): readonly AnyEvent[] {
+  return (message as { readonly events: readonly AnyEvent[] }).events;
 }
 
 /** Reads the answer to a request whose `replyTo` was the other end of `port`, in any thread: pass the port on as you
@@ -100,10 +110,12 @@ export class Reply extends Answer implements AsyncDisposable {
  *  ERR_GUNPORT_CLOSED, after all that had come.
  *
  *  Without it, `port.on('message')` is given plain objects: `{ type: 'inform' | 'response' | 'data' | 'trailers' | 'error',
- *  stream }` with what the notices of a stream have: `status`, `fin`, `headers` and `rawHeaders`, `data`, and for `error`
+ *  stream }` with what the notices of a stream have (`tunnelUp` and `upgrade` too, of a tunnel and of a switch of
+ *  protocols, whose bytes are written by the owner): `status`, `fin`, `headers` and `rawHeaders`, `data`, and for `error`
  *  the last one, a record `{ name, code, message, … }`. The port closes behind the last of them. Who reads so must tell
  *  how far he has got, for each `data`: `port.postMessage({ type: 'read', bytes: data.byteLength + 128 })`. With 4 MiB
- *  untold no more comes. Also understood: `{ type: 'flow', add: messages }` and `{ type: 'cancel' }`.
+ *  untold no more comes. An `sse` has several `events`; each counts 128 and the length of
+ *  its texts. Also understood: `{ type: 'flow', add: messages }` and `{ type: 'cancel' }`.
  *  @throws {OptionError} it is no MessagePort.
  *  @example
  *  const { port1, port2 } = new MessageChannel();

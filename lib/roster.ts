@@ -15,6 +15,18 @@ export type AnyStream<C = unknown> = Stream<C> | WsStream<C>;
 
 const NOTHING: readonly never[] = [];
 
+/** Where a request belongs. */
+interface Place {
+  /** Its answer goes to a port of its own. */
+  readonly replied: boolean;
+  /** Bytes of body that its head has promised. */
+  readonly declared: number | undefined;
+  /** Of the far end of the tunnel that it goes through. */
+  readonly origin: string | undefined;
+  /** Of a tunnel: where to. */
+  readonly leads: string | undefined;
+}
+
 /** @internal */
 export class Roster<C> {
   readonly all: ById<AnyStream<C>> = new ById();
@@ -35,21 +47,32 @@ export class Roster<C> {
     for (const record of pushed) this.#make(record);
   }
 
-  addWebSocket(stream: number, ws: WsSettings): WsStream<C> {
+  /** `origin`: of the far end of a tunnel. */
+  addWebSocket(stream: number, ws: WsSettings, origin?: string | undefined): WsStream<C> {
     const fresh = { upgraded: undefined, closed: undefined, error: undefined, over: undefined };
     const nothing = { acked: 0, replies: [], untaken: [], sentBytes: 0, flushedBytes: 0 };
-    const record: StreamRecord = { kind: 'ws', stream, ws, state: 'connecting', ...fresh, ...nothing };
+    const record: StreamRecord = {
+      kind: 'ws',
+      stream,
+      ws,
+      origin,
+      state: 'connecting',
+      ...fresh,
+      ...nothing,
+    };
     return this.#make(record) as WsStream<C>; // As its record says.
   }
 
   addRequest(
     stream: number,
-    { method, path, body, streamed }: RequestSettings,
-    { replied, declared }: { readonly replied: boolean; readonly declared: number | undefined },
+    { method, path, body, streamed, halfOpen }: RequestSettings,
+    { replied, declared, origin, leads }: Place,
   ): Stream<C> {
     const uploading = streamed ? { left: declared } : undefined;
     const sentBytes = body?.byteLength ?? 0;
     const [head, ended, untaken] = [undefined, undefined, NOTHING];
+    const tunnel =
+      leads === undefined ? undefined : { origin: leads, protocol: undefined, refusal: undefined };
     // Written out: a literal with `...` in it costs a microsecond.
     const record: StreamRecord = {
       kind: 'http',
@@ -63,6 +86,9 @@ export class Roster<C> {
       untaken,
       sentBytes,
       flushedBytes: 0,
+      origin,
+      tunnel,
+      halfOpen,
     };
     return this.#make(record) as Stream<C>; // As its record says.
   }
@@ -103,14 +129,17 @@ export class Roster<C> {
     return bytes;
   }
 
-  #promised({ promised, method, uri }: HttpNotice & { type: 'push' }): void {
+  #promised({ stream, promised, method, uri }: HttpNotice & { type: 'push' }): void {
     const path = uri.replace(/^[a-z]+:\/\/[^/]*/i, '');
-    this.addRequest(promised, { method, path, headers: [] }, { replied: false, declared: undefined });
+    const origin = this.#requestOf(stream)?.origin;
+    const request = { method, path, headers: [] };
+    this.addRequest(promised, request, { replied: false, declared: undefined, origin, leads: undefined });
   }
 
-  /** The socket was lost: WebSockets know it at once, and mark the gap in its place; requests are told one by one. */
+  /** The socket was lost: WebSockets know it at once, and mark the gap in its place; tunnels are down; what becomes of
+   *  requests is told one by one. */
   lost(error: GunportError): void {
-    for (const stream of this.all.values()) if (stream instanceof WsStream) stream.lost(error);
+    for (const stream of this.all.values()) stream.lost(error);
   }
 
   /** Those that hold nothing any more go. */

@@ -1,11 +1,13 @@
 // stream — one request and its answer, as the owner of its connection holds them.
-// Made by connection.ts for get, post … and by the server for a push; told of the answer by owned.ts.
+// Made by connection.ts for get, post …, for tunnels and raw bytes, and by the server for a push; told of the answer by
+// owned.ts.
 // Invariant: it ends exactly once: with the last part of the answer, or with one error; its notices come in the order of
 // the wire; after cancel() there are none; inert, every call throws ERR_GUNPORT_NOT_OWNER.
 // Source: Gun's StreamRef and the messages that carry it; promises S1, S2 and O4.
 
 import { whenAborted } from './aborts.ts';
 import { Answer } from './answer.ts';
+import { isLast } from './answers.ts';
 import type { WaitOptions } from './await.ts';
 import { checkMessages } from './checks.ts';
 import {
@@ -22,6 +24,8 @@ import type { HttpNotice, HttpRecord } from './httpwire.ts';
 import type { BodyPart, HeaderFields } from './options.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import type { StreamHost } from './streamhost.ts';
+import { Tunnel } from './tunnel.ts';
+import type { Protocol, TunnelUpNotice } from './types.ts';
 import { Uploading } from './uploading.ts';
 import type { Notice } from './wire.ts';
 
@@ -38,12 +42,16 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
   /** Made by the caller, at once; unique within the connection. Below 0 for what a server has pushed. */
   readonly id: number;
   readonly connection: C;
+  /** `CONNECT` for a tunnel, `RAW` for bytes as they come. */
   readonly method: string;
   readonly path: string;
   /** Its answer goes to the `replyTo` port of its request, and not here: of that, only the end and pushes are known. */
   readonly replied: boolean;
   readonly #host: StreamHost;
   readonly #uploading: Uploading;
+  readonly #origin: string;
+  readonly #tunnel: Tunnel | undefined;
+  readonly #halfOpen: boolean;
   #given: GunportError | undefined;
   #forget: () => void = () => {};
   #onEnd: ((error: GunportError | undefined) => void) | undefined;
@@ -63,16 +71,28 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     this.replied = record.replied;
     this.#host = host;
     const { maxBuffered } = host;
-    const { uploading, sentBytes, flushedBytes, ended } = record;
+    const { uploading, sentBytes, flushedBytes, ended, tunnel } = record;
     this.#uploading = new Uploading(maxBuffered, uploading, [sentBytes, flushedBytes]);
-    this.restore(record.head, record.untaken, streamOf);
+    this.#origin = record.origin ?? host.origin;
+    this.#tunnel = tunnel && new Tunnel(tunnel, record.head);
+    this.#halfOpen = record.halfOpen === true;
+    this.restore(record, streamOf);
+    if (record.heard) this.closeReading();
     // Records are made of our own errors.
     if (ended) this.finish(ended.error && (fromRecord(ended.error) as GunportError));
   }
 
-  /** Where it goes, without credentials. */
+  /** Where it goes, without credentials: of a request in a tunnel at the far end of that; of a tunnel where it leads. */
   get url(): string {
-    return this.#host.origin + this.path;
+    return this.#tunnel ? this.origin : this.#origin + this.path;
+  }
+  /** Its scheme, host and port. */
+  get origin(): string {
+    return this.#tunnel?.origin ?? this.#origin;
+  }
+  /** Of a tunnel that is up: what its far end speaks. */
+  get protocol(): Protocol | undefined {
+    return this.#tunnel?.protocol;
   }
   /** Bytes of the request's body that have not left this process. */
   get bufferedAmount(): number {
@@ -92,12 +112,29 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     this.drop();
   }
 
+  /** Of a tunnel: resolves once its far end can be spoken to, at once when it can be already; between the loss of its
+   *  connection and its return it waits. It takes nothing: `await()` gives every notice all the same. Default timeout
+   *  5 000. @throws {StreamError} ERR_GUNPORT_PROXY the proxy refused: `status`, `headers`, `body` (its first 64 KiB);
+   *  ERR_GUNPORT_BAD_STATE it is no tunnel; what the stream ended with. {TimeoutError}. Source: Gun's gun_tunnel_up.
+   *  @example
+   *  const tunnel = connection.connect('https://example.com');
+   *  await tunnel.established();
+   *  const text = await connection.get('/', { tunnel }).text(); */
+  async established(options: WaitOptions = {}): Promise<TunnelUpNotice> {
+    this.#host.readable();
+    if (this.#tunnel) return this.#tunnel.established(options);
+    throw new StreamError('ERR_GUNPORT_BAD_STATE', `established(): ${this.method} makes no tunnel`);
+  }
+
   // ── the request ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A part of the request's body; with `fin` the last, which may be empty, and trailers behind it. Copies; posted
-   *  once per tick. Returns false when more than `maxBuffered` bytes wait: `await drained()` before more.
-   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE the body is complete, or not as long as its content-length;
-   *  ERR_GUNPORT_OVERLOADED; what the stream ended with. @throws {OptionError}. Source: gun:data/4. */
+  /** A part of the request's body; with `fin` the last, which may be empty, and trailers behind it. Of a raw stream, of
+   *  a tunnel that is up and leads to one, and behind a switch of protocols, bytes for the peer, and `fin` is the end of
+   *  our side alone. Copies; posted once per tick. Returns false when more than `maxBuffered` bytes wait:
+   *  `await drained()` before more.
+   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE the body is complete, or not as long as its content-length; the tunnel
+   *  is not up, or leads to no raw stream; ERR_GUNPORT_OVERLOADED; what the stream ended with. @throws {OptionError}.
+   *  Source: gun:data/4. */
   data(
     fin: Fin,
     bytes?: BodyPart | undefined,
@@ -109,6 +146,11 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     const part = bytes === undefined ? undefined : bytesOf(bytes, 'bytes');
     const fields = trailers === undefined ? undefined : checkTrailers(trailers);
     if (fields && !last) throw new OptionError('trailers must come with fin');
+    if (fields && this.#isRaw) throw new OptionError('trailers must come with a request, not with raw bytes');
+    if (this.#tunnel && this.state !== 'ended' && this.protocol !== 'raw') {
+      const text = `data(): the tunnel ${this.protocol ? `speaks ${this.protocol}` : 'is not up'}`;
+      throw new StreamError('ERR_GUNPORT_BAD_STATE', text);
+    }
     const more = this.#uploading.add(part?.byteLength ?? 0, last);
     if (part?.byteLength || last) {
       const cast = {
@@ -120,7 +162,13 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
       };
       this.#host.cast(cast as { type: 'data' } & typeof cast, part ? [part.buffer] : []);
     }
+    this.#endIfBoth();
     return more;
+  }
+
+  /** Bytes of any kind go both ways. */
+  get #isRaw(): boolean {
+    return this.#tunnel !== undefined || !this.hasHead || this.status === 101;
   }
 
   /** Resolves when all of the body that was given until now has left this process; also when the answer was faster.
@@ -147,6 +195,7 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
       return;
     }
     this.#host.post({ type: 'cancel', stream: this.id });
+    if (this.allCame) this.abandon(error);
     this.discard();
     this.finish(error, told);
   }
@@ -176,9 +225,38 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
 
   /** One notice of the process about this stream. @internal */
   notice(notice: HttpNotice | Notice, streamOf: (id: number) => Stream<C> | undefined): void {
-    if (notice.type === 'sent') return this.#uploading.gone(notice.bytes);
-    if (this.replied && notice.type === 'data') return this.finish(undefined);
-    this.arrived(notice as HttpNotice, streamOf); // No other kind names a request.
+    if (notice.type === 'sent') {
+      this.#uploading.gone(notice.bytes);
+      return this.#endIfBoth();
+    }
+    const said = notice as HttpNotice; // No other kind names a request.
+    if (this.#tunnel?.isAnew(said)) this.discard();
+    if (!this.replied || said.type === 'push' || said.type === 'error') return this.arrived(said, streamOf);
+    // Its reader is elsewhere; here it is the state that counts.
+    if (this.allCame) return;
+    this.heard(said);
+    if (isLast(said)) this.peerEnded();
+  }
+
+  protected override heard(notice: HttpNotice): void {
+    this.#tunnel?.heard(notice);
+    const opens = notice.type === 'tunnelUp' ? notice.protocol === 'raw' : notice.type === 'upgrade';
+    if (opens) this.#uploading.reopen();
+  }
+
+  protected override peerEnded(): void {
+    if (this.#halfOpen && !this.#uploading.isDone) this.closeReading();
+    else this.finish(undefined);
+  }
+
+  /** Half open, it is over when both sides are. */
+  #endIfBoth(): void {
+    if (this.allCame && this.#uploading.isDone) this.finish(undefined);
+  }
+
+  /** The socket was lost: what becomes of requests is told one by one. @internal */
+  lost(_error: GunportError): void {
+    this.#tunnel?.lost();
   }
 
   /** It has ended; what has come stays to be read. @internal */
@@ -187,6 +265,7 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     this.#forget();
     this.#uploading.over(error);
     super.finish(error, told);
+    this.#tunnel?.ended(error);
     this.#onEnd?.(error);
   }
 
@@ -196,7 +275,12 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     const { id: stream, method, path, replied, head } = this;
     const ended = this.state === 'ended' ? { error: this.failure && toRecord(this.failure) } : undefined;
     const untaken = this.untaken(stream, memory);
-    return { kind: 'http', stream, method, path, replied, head, ended, untaken, ...this.#uploading.record };
+    return {
+      ...{ kind: 'http', stream, method, path, replied, head, ended, untaken, origin: this.#origin },
+      ...(this.lastEventId !== undefined && { lastEventId: this.lastEventId }),
+      ...{ tunnel: this.#tunnel?.record, halfOpen: this.#halfOpen, heard: this.allCame && !ended },
+      ...this.#uploading.record,
+    };
   }
 
   /** It belongs to another now. @internal */
@@ -204,6 +288,7 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     this.#given = error;
     this.#forget();
     this.#uploading.fail(error);
+    this.#tunnel?.give(error);
     this.abandon(error);
     this.#onEnd?.(error);
   }
@@ -216,6 +301,10 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
   /** Settles once no hand-over is under way; undefined when none is. @internal */
   settled(): Promise<void> | undefined {
     return this.#host.settled();
+  }
+
+  protected override get hasHead(): boolean {
+    return this.method !== 'RAW';
   }
 
   protected override readable(): void {

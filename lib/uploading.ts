@@ -28,6 +28,14 @@ export class Uploading {
     this.#flushed = flushed;
   }
 
+  /** More may be given. */
+  get isOpen(): boolean {
+    return this.#open;
+  }
+  /** All has been given, and has left. */
+  get isDone(): boolean {
+    return !this.#open && this.buffered === 0;
+  }
   get buffered(): number {
     return this.#sent - this.#flushed;
   }
@@ -59,6 +67,12 @@ export class Uploading {
     if (fin) this.#open = false;
     this.#sent += bytes;
     return this.buffered <= this.#maxBuffered;
+  }
+
+  /** What follows is no body, and nobody has said how long it will be. */
+  reopen(): void {
+    this.#open = true;
+    this.#left = undefined;
   }
 
   /** Resolves when all that was given until now has left the process. */

@@ -35,6 +35,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
   readonly closed: Promise<CloseResult>;
   readonly #host: StreamHost;
   readonly #ws: WsSettings;
+  readonly #origin: string | undefined;
   readonly #queue: Queue<StreamMark>;
   #state: StreamState;
   #upgraded: Upgraded | undefined;
@@ -52,6 +53,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.connection = connection;
     this.#host = host;
     this.#ws = record.ws;
+    this.#origin = record.origin;
     this.#state = record.state;
     this.#upgraded = record.upgraded && withHeaders(record.upgraded);
     this.#replies = new Replies(record.replies);
@@ -73,9 +75,9 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.#restore(record);
   }
 
-  /** Where it goes, without credentials. */
+  /** Where it goes, without credentials: in a tunnel, at the far end of that. */
   get url(): string {
-    return this.#host.origin.replace(/^http/, 'ws') + this.#ws.path;
+    return (this.#origin ?? this.#host.origin).replace(/^http/, 'ws') + this.#ws.path;
   }
   /** `connecting`, `open`, `down` between two attempts, `closing` or `closed`. */
   get state(): StreamState {
@@ -246,6 +248,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
       kind: 'ws',
       stream: this.id,
       ws: this.#ws,
+      origin: this.#origin,
       state: this.#state,
       upgraded: this.#upgraded,
       closed: this.#end,

@@ -164,6 +164,7 @@ describe('a connection with streams', () => {
         method: 'GET',
         path: '/delayed',
         replyTo: false,
+        intermediaries: [],
       });
 
       connection.cancel(running);

@@ -180,6 +180,7 @@ describe('streamInfo()', () => {
       method: 'POST',
       path: '/1',
       replyTo: false,
+      intermediaries: [],
     };
     const answering = await next();
     expect(await connection.streamInfo(first)).to.deep.equal(running);
@@ -231,6 +232,7 @@ describe('streamInfo()', () => {
     expect(await connection.streamInfo(replied)).to.include({ state: 'running', replyTo: true });
     expect(await connection.streamInfo(feed)).to.deep.equal({
       ...{ id: feed.id, kind: 'ws', state: 'running', method: 'GET', path: '/', replyTo: false },
+      intermediaries: [],
     });
     replied.cancel();
     await replies;

@@ -42,6 +42,9 @@ for (const speaks of BOTH) {
         text: () => stream.text(),
         loop: () => readBytes(stream),
         ping: () => connection.ping(),
+        connect: () => connection.connect('http://example.com'),
+        raw: () => connection.raw({ tunnel: stream }),
+        established: () => stream.established(),
         transferOwnership: () => stream.transferOwnership(on.a.worker),
       };
     };
@@ -139,6 +142,7 @@ for (const speaks of BOTH) {
       const info = await there.connection.streamInfo(there);
       expect(info).to.deep.equal({
         ...{ id: stream.id, kind: 'http', state: 'running', method: 'GET', path: '/here', replyTo: false },
+        intermediaries: [],
       });
       if (speaks === 'h2c') expect(await there.connection.ping()).to.be.within(0, 5_000);
     });

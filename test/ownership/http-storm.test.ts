@@ -9,8 +9,8 @@ describe('a storm of hand-overs under downloads and uploads loses, repeats and r
   this.slow(20_000);
 
   const plans = {
-    'at full speed': { streams: 60, open: 6, size: 1_000_000, transfers: 300, faults: 0, replied: 0 },
-    'failing at random': { streams: 60, open: 4, size: 600_000, transfers: 150, faults: 1.5, replied: 2 },
+    'at full speed': { streams: 30, open: 6, size: 1_000_000, transfers: 150, faults: 0, replied: 0 },
+    'failing at random': { streams: 30, open: 4, size: 600_000, transfers: 100, faults: 1.5, replied: 2 },
     'with many small ones': {
       streams: 400,
       open: 20,
