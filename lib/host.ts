@@ -5,6 +5,8 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { threadId } from 'node:worker_threads';
+import { EventChannels, now } from './events/events.ts';
+import type { EventFields } from './events/eventwire.ts';
 import { hear, joinLocal, type Line } from './lifeline.ts';
 import type { DownRecord, FromHost, ToHost } from './wire.ts';
 
@@ -21,6 +23,7 @@ export type Opener = (message: ToHost & { type: 'open' }) => void;
 export class Host {
   /** No two hosts of a process have the same. */
   readonly id: string = `host-${threadId}`;
+  readonly events: EventChannels = new EventChannels();
   readonly #alive = new Set<string>();
   readonly #dead = new Map<string, DownRecord>();
   readonly #watches = new Map<string, Set<Answer>>();
@@ -29,7 +32,12 @@ export class Host {
 
   constructor(opener: Opener) {
     this.#opener = opener;
-    const line: Line = { post: (message) => this.#handle(message, this.#own) };
+    const line: Line = {
+      post: (message) => this.#handle(message, this.#own),
+      listens: new Int32Array(this.events.listens),
+      // Its posts are calls: none is ever under way.
+      events: { unread: 0, dropped: {}, posted() {}, read() {} },
+    };
     joinLocal(this.id, line);
   }
 
@@ -39,11 +47,14 @@ export class Host {
     this.#watches.set(id, new Set([opener]));
   }
 
-  /** Processes have ended, all for one reason. One post for each watching thread, however many there are. */
-  ended(ids: readonly string[], reason: DownRecord): void {
+  /** Processes have ended, all for one reason. One post for each watching thread, however many there are.
+   *  `deadThread`: the one that took them along, and cannot tell of it. */
+  ended(ids: readonly string[], reason: DownRecord, deadThread?: number): void {
     const told = new Map<Answer, string[]>();
+    const taken: string[] = [];
     for (const id of ids) {
       if (!this.#alive.delete(id)) continue;
+      taken.push(id);
       this.#dead.set(id, reason);
       for (const answer of this.#watches.get(id) ?? []) {
         const list = told.get(answer);
@@ -57,6 +68,16 @@ export class Host {
       this.#dead.delete(oldest);
     }
     for (const [answer, list] of told) answer({ type: 'down', ids: list, reason });
+    if (deadThread !== undefined) this.#tellTaken(taken, reason, deadThread);
+  }
+
+  #tellTaken(ids: readonly string[], { kind, message }: DownRecord, thread: number): void {
+    const name = 'gunport:terminate';
+    if (!this.events.wants(name)) return;
+    const fields: EventFields<typeof name> = { state: 'dead', reason: { kind, message } };
+    const time = now();
+    const events = ids.map((connection) => ({ name, connection, time, fields }) as const);
+    this.events.publish(thread, events);
   }
 
   /** A life line from another thread. */
@@ -67,7 +88,7 @@ export class Host {
       for (const answers of this.#watches.values()) answers.delete(answer);
     });
     port.unref();
-    answer({ type: 'hello', host: this.id });
+    answer({ type: 'hello', host: this.id, listens: this.events.listens });
   }
 
   #handle(message: ToHost, answer: Answer): void {
@@ -88,6 +109,14 @@ export class Host {
         return void this.#watches.get(message.id)?.delete(answer);
       case 'lay':
         return this.accept(message.port);
+      case 'event': {
+        const { threadId: from, event, dropped } = message;
+        const publish = (): void => this.events.publish(from, [event], dropped);
+        // Of this very thread: those who listen must not run in the midst of what it tells of.
+        if (answer === this.#own) return process.nextTick(publish);
+        publish();
+        return answer({ type: 'eventRead' });
+      }
       default:
         message satisfies never;
     }

@@ -6,6 +6,7 @@
 // so Down has a road of its own that never carries data. Source: Erlang monitors; node-threads facts 2 and 3.
 
 import { MessageChannel, type MessagePort, threadId } from 'node:worker_threads';
+import type { GunportEventName } from './events/eventtypes.ts';
 import type { DownRecord, FromHost, ToHost } from './wire.ts';
 
 /** What is told of a process that it watches. */
@@ -16,6 +17,28 @@ export interface Watcher {
 /** A way to speak to one host. */
 export interface Line {
   post(message: ToHost, transfer?: readonly MessagePort[]): void;
+  /** Who listens to events: the host's word, see eventwire.ts. */
+  readonly listens: Int32Array;
+  /** For handovers.ts. */
+  readonly events: LineEvents;
+}
+
+/** Events on their way to one host. */
+export class LineEvents {
+  /** Posted, and not yet published. */
+  unread = 0;
+  /** Counts of those that were not posted, and not told of. */
+  dropped: Partial<Record<GunportEventName, number>> = {};
+
+  /** One is under way, and with it what was dropped before. */
+  posted(): void {
+    this.unread++;
+    this.dropped = {};
+  }
+
+  read(): void {
+    if (this.unread > 0) this.unread--;
+  }
 }
 
 // Per thread, as it must be: the thread's own lines and watches.
@@ -43,11 +66,20 @@ export function joinLocal(host: string, line: Line): void {
   lines.set(host, line);
 }
 
-/** Takes a line that was laid or dialled for this thread. A second one to the same host is not needed. */
-export function join(host: string, port: MessagePort): void {
+/** Takes a line that was laid or dialled for this thread. A second one to the same host is not needed. `listens`: the
+ *  host's word. */
+export function join(host: string, port: MessagePort, listens: SharedArrayBuffer): void {
   if (lines.has(host)) return port.close();
-  lines.set(host, { post: (message, transfer) => port.postMessage(message, transfer) });
-  port.on('message', (message: FromHost) => hear(message));
+  const events = new LineEvents();
+  lines.set(host, {
+    post: (message, transfer) => port.postMessage(message, transfer),
+    listens: new Int32Array(listens),
+    events,
+  });
+  port.on('message', (message: FromHost) => {
+    if (message.type === 'eventRead') events.read();
+    else hear(message);
+  });
   port.on('close', () => {
     lines.delete(host);
     const ids = [...watched].filter(([, entry]) => entry.host === host).map(([id]) => id);

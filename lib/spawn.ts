@@ -13,8 +13,9 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { portsOf } from './cookies/cookiewire.ts';
 import { describe, toRecord } from './errors.ts';
-import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
+import type { Boot, ConnectionState, DownRecord, HostToThread, ThreadToHost } from './wire.ts';
 
 /** What a thread tells its pool. */
 export interface ThreadHost {
@@ -23,7 +24,13 @@ export interface ThreadHost {
   released(thread: Thread, id: string): void;
   orphan(port: MessagePort, state: ConnectionState): void;
   down(thread: Thread, reason: DownRecord): void;
+  /** Who listens to events: the host's word. */
+  readonly listens: SharedArrayBuffer;
+  events(thread: Thread, told: ThreadToHost & { type: 'events' }): void;
 }
+
+/** A connection process to be. */
+export type Placed = Omit<HostToThread & { type: 'open' }, 'type' | 'host'>;
 
 export interface ThreadOptions {
   readonly isolated: boolean;
@@ -80,7 +87,7 @@ export class Thread {
     });
     // What went wrong is told by the worker's own events; without a listener here it would be thrown in this thread.
     this.#piscina.on('error', () => {});
-    const boot: Boot = { control: port2, exitWord: this.#exitWord };
+    const boot: Boot = { control: port2, exitWord: this.#exitWord, listens: host.listens };
     // Both ends of the promise are told by 'error' and 'exit' as well.
     this.#piscina.run(boot, { transferList: [port2] }).catch(() => {});
     this.#worker = this.#piscina.threads[0];
@@ -101,10 +108,10 @@ export class Thread {
     return !this.#dead && !this.#leaving && !this.#terminating;
   }
 
-  place(id: string, host: string, settings: Settings, ownerThreadId: number, port: MessagePort): void {
+  place(host: string, { id, settings, ownerThreadId, port, cookies }: Placed): void {
     this.connections.add(id);
-    const message: HostToThread = { type: 'open', id, host, settings, ownerThreadId, port };
-    this.#control.postMessage(message, [port]);
+    const message: HostToThread = { type: 'open', id, host, settings, ownerThreadId, port, cookies };
+    this.#control.postMessage(message, [port, ...portsOf(cookies)]);
   }
 
   /** Its processes end politely and it leaves by itself; after `deadline` ms it is terminated. */
@@ -138,6 +145,11 @@ export class Thread {
         return this.#host.released(this, message.id);
       case 'orphan':
         return this.#host.orphan(message.port, message.state);
+      case 'events':
+        this.#host.events(this, message);
+        // Behind those who listen: a thread is told to go on when they have done with it.
+        this.#control.postMessage({ type: 'eventsRead', weight: message.weight } satisfies HostToThread);
+        return;
       default:
         message satisfies never;
     }
