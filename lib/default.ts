@@ -5,6 +5,7 @@
 
 import { isMainThread, MessageChannel, postMessageToThread, receiveMessageOnPort } from 'node:worker_threads';
 import type { Connection } from './connection.ts';
+import { portsOf } from './cookies/cookiewire.ts';
 import { OptionError } from './errors.ts';
 import { listenToThreads } from './inbox.ts';
 import { join, lineTo } from './lifeline.ts';
@@ -82,7 +83,7 @@ let contact: Promise<boolean> | undefined;
 /** A worker's way: by the life line to main's host; its own default pool when main has none. */
 function placeAtMain(placing: Placing): void {
   const line = lineTo(MAIN);
-  if (line) return line.post({ type: 'open', ...placing }, [placing.port]);
+  if (line) return line.post({ type: 'open', ...placing }, [placing.port, ...portsOf(placing.cookies)]);
   contact ??= dialMain();
   void contact.then((answered) => {
     contact = undefined;
@@ -108,6 +109,6 @@ async function dialMain(): Promise<boolean> {
     port1.close();
     return false;
   }
-  join(hello.host, port1);
+  join(hello.host, port1, hello.listens);
   return true;
 }

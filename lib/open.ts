@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:
 import { whenAborted } from './aborts.ts';
 import { checkWait } from './await.ts';
 import { Connection } from './connection.ts';
+import type { CookiePlacing } from './cookies/cookiewire.ts';
 import { TimeoutError } from './errors.ts';
 import { newId } from './lifeline.ts';
 import type { OpenOptions } from './options.ts';
@@ -21,6 +22,7 @@ export interface Placing {
   readonly isolated: boolean;
   readonly ownerThreadId: number;
   readonly port: MessagePort;
+  readonly cookies?: CookiePlacing | undefined;
 }
 
 /** Whose threads a process goes to. @internal */
@@ -40,14 +42,16 @@ export function openWith(
   options: OpenOptions | undefined,
   connecting = false,
 ): Connection {
-  const { settings, retryFun, isolated } = checkOpen(target, options, connecting, ['signal']);
+  const { settings, retryFun, isolated, cookies } = checkOpen(target, options, connecting, ['signal']);
   const signal = options?.signal;
   checkWait(0, signal);
   if (signal?.aborted) throw abortedBy(signal);
   const { port1, port2 } = new MessageChannel();
   const id = newId();
   const handle = new Connection(port1, firstState(id, opener.hostId, settings), retryFun).begin();
-  opener.place({ id, settings, isolated, ownerThreadId: ownThreadId, port: port2 });
+  handle.sharing(cookies?.jar);
+  const place = { id, settings, isolated, ownerThreadId: ownThreadId };
+  opener.place({ ...place, port: port2, cookies: cookies?.place() });
   if (signal && !connecting) closeOnAbort(handle, signal);
   opener.keep(handle);
   return handle;

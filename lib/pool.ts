@@ -1,13 +1,17 @@
-// pool — the threads that connection processes live in, and how a connection is opened in one.
+// pool — the threads that connection processes live in, and how a connection is opened in one; the connections that it
+// keeps by authority are authorities.ts's.
 // Made by users; connect() and open() use a default one, started when first needed.
 // Invariant: threads belong to the thread that made the pool (the host); a thread's death is one `down` of the pool;
 // idle threads keep no process alive. Source: gun_sup; piscina (one thread each, see spawn.ts).
 
-import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { type MessagePort, threadId as ownThreadId, type ResourceLimits } from 'node:worker_threads';
+import { Authorities } from './authority/authorities.ts';
+import type { AuthorityOptions } from './authority/authorityoptions.ts';
+import { PooledVerbs } from './authority/pooledverbs.ts';
 import { integer, LONGEST, own } from './checks.ts';
 import { Connection } from './connection.ts';
+import { portsOf } from './cookies/cookiewire.ts';
 import { ConnectionError, describe, GunportError, OptionError, toRecord } from './errors.ts';
 import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
@@ -29,6 +33,9 @@ export interface PoolOptions {
    *  kind `out-of-memory`. Best effort, as Node says: Node 24 may end the whole process. Buffers are not counted.
    *  Default: Node's own. */
   resourceLimits?: ResourceLimits | undefined;
+  /** How connections are kept for each authority that is asked for something through `get`, `fetch`, `checkout` …; other
+   *  than this for one of them by `configure()`. */
+  authority?: AuthorityOptions | undefined;
 }
 
 /** One thread, as `pool.info()` tells. */
@@ -37,11 +44,6 @@ export interface ThreadInfo {
   readonly isolated: boolean;
   /** Ids of the connections in it. */
   readonly connections: readonly string[];
-}
-
-interface Events {
-  down: [down: ThreadDown];
-  orphan: [connection: Connection];
 }
 
 // One host a thread, as soon as it makes its first pool.
@@ -66,13 +68,15 @@ function thisHost(): Host {
   return host;
 }
 
-/** A pool of worker threads. `connect` and `open` place each connection in the least loaded one.
+/** A pool of worker threads, and of connections by authority. `connect` and `open` make a connection of your own, in the
+ *  least loaded thread; `get`, `fetch` and `checkout` share those that are kept for each authority.
  *  @throws {OptionError} threads is not an integer from 1 to 1 024, a resource limit is none, or an option is unknown.
  *  @example
  *  const pool = new Pool({ threads: 2 });
  *  pool.on('down', ({ threadId, reason }) => console.error(threadId, reason.kind));
- *  const feed = await pool.connect('wss://feed.example/trades'); */
-export class Pool extends EventEmitter<Events> implements AsyncDisposable {
+ *  const feed = await pool.connect('wss://feed.example/trades');
+ *  const price = await pool.get('https://feed.example/price').json(); */
+export class Pool extends PooledVerbs implements AsyncDisposable {
   readonly #max: number;
   readonly #limits: ResourceLimits;
   readonly #threads = new Set<Thread>();
@@ -85,7 +89,13 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     keep: (handle) => void this.#keep(handle),
     gone: (id) => this.#gone(id),
   };
+  /** @internal */
+  protected readonly kept: Authorities;
+  /** Connections that are kept by authority. */
+  readonly #shared = new WeakSet<Connection>();
   #closing: Promise<void> | undefined;
+  /** Its threads are told to leave. */
+  #closed = false;
   #ref = true;
 
   constructor(options: PoolOptions = {}) {
@@ -93,12 +103,31 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     const given = own(options, POOL_NAMES, '');
     this.#max = integer(given, 'threads', Math.max(1, availableParallelism() - 1), [1, 1024]);
     this.#limits = checkLimits(given['resourceLimits']);
+    this.kept = new Authorities(given['authority'], this.#authoritiesHost());
+  }
+
+  #authoritiesHost(): ConstructorParameters<typeof Authorities>[1] {
+    const pool = this;
+    return {
+      get keepsAlive() {
+        return pool.#ref;
+      },
+      open: (target, options) => {
+        if (this.#closed) throw poolClosed();
+        // While it closes, too: for what waits already.
+        const place = (placing: Placing): void => this.#put(placing, this.#closed);
+        const connection = openWith({ ...this.#opener, place }, target, options);
+        this.#shared.add(connection);
+        return connection;
+      },
+      turned: (notice) => shielded(() => this.emit(notice.state, notice)),
+    };
   }
 
   /** Opens a connection; returns at once, and connects in its thread. Source: gun:open/3.
    *  @throws {OptionError} a bad option. @throws {GunportError} ERR_GUNPORT_POOL_CLOSED. */
   open(target: OpenTarget, options?: OpenOptions): Connection {
-    if (this.#closing) throw poolClosed();
+    this.assertOpen();
     return openWith(this.#opener, target, options);
   }
 
@@ -106,7 +135,7 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
    *  (`connection.connect` is Gun's CONNECT, another thing.)
    *  @throws {OptionError} @throws {ConnectionError} with phase and cause. @throws {TimeoutError} ERR_GUNPORT_ABORTED. */
   async connect(url: OpenTarget, options?: OpenOptions): Promise<WsStream<Connection>> {
-    if (this.#closing) throw poolClosed();
+    this.assertOpen();
     return connectWith(this.#opener, url, options);
   }
 
@@ -128,11 +157,30 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     await thread.terminate();
   }
 
-  /** Shuts every connection down politely, then the threads. Later calls share the first one's promise.
-   *  `timeout`: what is not gone by then is terminated, in milliseconds. Default 5 000. */
-  close({ timeout = 5_000 }: { timeout?: number | undefined } = {}): Promise<void> {
-    this.#closing ??= Promise.all([...this.#threads].map((thread) => thread.leave(timeout))).then(() => {});
+  /** Finishes what its authorities have to do, shuts every connection down politely, then the threads. Later calls share
+   *  the first one's promise. `timeout`: what is not gone by then is terminated, in milliseconds. Default 5 000.
+   *  @throws {OptionError} timeout is none. */
+  close(options: { timeout?: number | undefined } = {}): Promise<void> {
+    const timeout = integer(own(options, CLOSE_NAMES, ''), 'timeout', 5_000, [0, LONGEST]);
+    this.#closing ??= this.#close(timeout);
     return this.#closing;
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const end = performance.now() + timeout;
+    if (this.kept.size > 0) {
+      // Those that nobody waits for have the same time for their goodbye.
+      for (const handle of this.#handles) if (!this.#shared.has(handle)) handle.shutdown().catch(() => {});
+      await this.kept.close(timeout);
+    }
+    this.#closed = true;
+    const left = Math.max(0, Math.ceil(end - performance.now()));
+    await Promise.all([...this.#threads].map((thread) => thread.leave(left)));
+  }
+
+  /** @internal */
+  protected assertOpen(): void {
+    if (this.#closing) throw poolClosed();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,6 +191,7 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   ref(): this {
     this.#ref = true;
     for (const handle of this.#handles) handle.ref();
+    this.kept.ref();
     return this;
   }
 
@@ -155,14 +204,18 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
 
   /** Puts a process into a thread. @internal */
   place(placing: Placing): void {
-    const { id, settings, isolated, ownerThreadId, port } = placing;
+    this.#put(placing, this.#closing !== undefined);
+  }
+
+  #put(placing: Placing, closed: boolean): void {
+    const { id, isolated, ownerThreadId, port } = placing;
     if (ownerThreadId === ownThreadId) this.#host.began(id);
     try {
-      if (this.#closing) throw poolClosed();
-      this.#pick(isolated).place(id, this.#host.id, settings, ownerThreadId, port);
+      if (closed) throw poolClosed();
+      this.#pick(isolated).place(this.#host.id, placing);
     } catch (error) {
       // Told like any other end: the handle is out already, and its awaits must settle.
-      port.close();
+      for (const one of [port, ...portsOf(placing.cookies)]) one.close();
       setImmediate(() => this.#host.ended([id], noThread(error)));
     }
   }
@@ -177,6 +230,8 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
         released: (from, gone) => this.#released(from, gone),
         orphan: (port, state) => this.#orphan(port, state),
         down: (from, reason) => this.#down(from, reason),
+        listens: this.#host.events.listens,
+        events: (from, { events, dropped }) => this.#host.events.publish(from.threadId, events, dropped),
       },
       { isolated, resourceLimits: this.#limits },
     );
@@ -207,7 +262,7 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
     this.#threads.delete(thread);
     const connections = [...thread.connections];
     thread.connections.clear();
-    this.#host.ended(connections, reason);
+    this.#host.ended(connections, reason, thread.threadId);
     for (const id of connections) this.#left(id);
     // A thread that was asked to leave is no death to tell.
     if (reason.kind === 'shutdown') return;
@@ -230,7 +285,8 @@ export class Pool extends EventEmitter<Events> implements AsyncDisposable {
   }
 }
 
-const POOL_NAMES: ReadonlySet<string> = new Set(['threads', 'resourceLimits']);
+const POOL_NAMES: ReadonlySet<string> = new Set(['threads', 'resourceLimits', 'authority']);
+const CLOSE_NAMES: ReadonlySet<string> = new Set(['timeout']);
 const LIMIT_NAMES = [
   'maxOldGenerationSizeMb',
   'maxYoungGenerationSizeMb',
