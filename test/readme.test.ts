@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,9 @@ import { expect } from 'chai';
 import type { WebSocket } from 'ws';
 import * as gunport from '../lib/index.ts';
 import { checkOpen, OPEN_OPTIONS, WS_OPTIONS } from '../lib/settings.ts';
-import { type Peer, wsServer } from './support/peers.ts';
+import { connectProxy } from './support/connect-proxy.ts';
+import { type Peer, peer, wsServer } from './support/peers.ts';
+import { socksProxy } from './support/socks-proxy.ts';
 
 /** The package's root: above dist, or above any other outDir. */
 const ROOT = new URL('../../', import.meta.url);
@@ -25,6 +27,10 @@ const README = read('README.md');
 const FEED = 'wss://feed.example';
 /** The samples' API. */
 const API = 'https://api.example';
+/** The proxies that samples go through, and the server of bytes behind them. */
+const PROXY = 'http://proxy.example:3128';
+const SOCKS = 'socks5://socks.example:1080';
+const ECHO = "host: 'echo.example', port: 7";
 /** Messages that the test's feed has. */
 const MESSAGES = 300;
 
@@ -113,6 +119,7 @@ const PLOTS: Readonly<Record<string, Plot>> = {
   gunport: { asked: true },
   'Hand-over': { holdFor: /^consumer/m },
   Monitors: { holdFor: /terminated/ },
+  'Proxies and tunnels': { asked: true },
   'Awaits that cannot hang': { holdFor: /upgrade/ },
   'Retry, down and up': { lossAt: 50 },
   'The fast lane, and flow': { asked: true },
@@ -150,12 +157,16 @@ function upTo(end: number, from = 0): number[] {
   return Array.from({ length: end - from }, (_, i) => from + i);
 }
 
-/** What the samples' API answers: trades as JSON, orders with trailers, and an archive that is put and got. */
+/** What the samples' API answers: trades as JSON, orders with trailers, an archive that is put and got, who has logged in,
+ *  and prices as server-sent events, once. */
 function apiServer(): Server {
   let archive = '';
   return createServer(async (request, response) => {
     let body = '';
     for await (const part of request) body += part;
+    if (request.url === '/prices') return prices(request.headers['last-event-id'], response);
+    if (request.url === '/login') response.setHeader('set-cookie', `who=${body}; Path=/`);
+    if (request.url === '/whoami') return response.end(request.headers.cookie);
     if (request.method === 'PUT') archive = body;
     response.statusCode = { GET: 200, PUT: 204, POST: 201 }[request.method ?? ''] ?? 405;
     response.setHeader('content-type', request.headers.accept ?? '');
@@ -164,6 +175,19 @@ function apiServer(): Server {
     if (request.method === 'PUT') response.end();
     else response.end(request.url === '/trades' ? '[{"price":100},{"price":101}]' : archive || body);
   });
+}
+
+/** Gives back what it gets. */
+function echoServer(): Promise<Peer> {
+  return peer((socket) => void socket.pipe(socket));
+}
+
+/** The rest of the day's prices, which ends for good with the third. */
+function prices(last: string | string[] | undefined, response: ServerResponse): void {
+  if (last === '3') return void response.writeHead(204).end();
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const id of [1, 2, 3]) response.write(`retry: 1\nevent: price\nid: ${id}\ndata: ${100 + id}\n\n`);
+  response.end();
 }
 
 /** What a sample under this heading must have printed. */
@@ -178,6 +202,15 @@ const PRINTS: Readonly<Record<string, (lines: readonly string[]) => void>> = {
       'a day of trades',
       '200 application/json 2',
     ]),
+  'Pools by authority': (lines) => expect(lines).to.deep.equal(['2 {"id":1} {"id":2} {"id":3} 200 2', '200']),
+  'Proxies and tunnels': (lines) =>
+    expect(lines).to.deep.equal(["open [ 'connect', 'socks5' ]", 'http 2', 'half closed']),
+  Cookies: ([sent, shown]) => {
+    expect(sent).to.equal('who=me');
+    expect(shown).to.match(/^CookieJar \{ size: 1, replicas: \d \} true$/);
+  },
+  'Server-sent events': (lines) => expect(lines).to.deep.equal(['price 101 1', 'price 102 2', 'price 103 3']),
+  'Event hooks': (lines) => expect(lines).to.deep.equal(['1 GET /trades', '1 200']),
   'Hand-over': (lines) => {
     expect(sequence(lines, 'main ')).to.deep.equal(upTo(100));
     expect(sequence(lines, 'consumer, since 100 ')).to.deep.equal(upTo(MESSAGES, 100));
@@ -207,6 +240,7 @@ describe('README', function () {
     let folder = '';
     let server: (Peer & Awaited<ReturnType<typeof wsServer>>) | undefined;
     let api: Server;
+    const others: Peer[] = [];
     const samples = blocks().filter(({ language }) => language === 'js');
     const loaded = samples.filter(({ name }) => samples.some(({ text }) => text.includes(`'./${name}'`)));
 
@@ -218,6 +252,7 @@ describe('README', function () {
 
     afterEach(async () => {
       await server?.close();
+      for (const one of others.splice(0)) await one.close();
       api.closeAllConnections();
       if (api.listening) await once(api.close(), 'close');
       rmSync(folder, { recursive: true });
@@ -236,11 +271,16 @@ describe('README', function () {
         const { url } = server;
         await once(api.listen(0, '127.0.0.1'), 'listening');
         const { port } = api.address() as AddressInfo; // As of every server that listens on a port.
+        const [proxy, socks, echo] = await Promise.all([connectProxy(), socksProxy(), echoServer()]);
+        others.push(proxy, socks, echo);
         const write = ({ name = 'sample.js', text }: Block): string => {
           const here = text
             .replaceAll("from 'gunport'", `from '${ENTRY}'`)
             .replaceAll(FEED, url)
-            .replaceAll(API, `http://127.0.0.1:${port}`);
+            .replaceAll(API, `http://127.0.0.1:${port}`)
+            .replaceAll(PROXY, proxy.url)
+            .replaceAll(SOCKS, `socks5://127.0.0.1:${socks.port}`)
+            .replaceAll(ECHO, `host: '127.0.0.1', port: ${echo.port}`);
           expect(here, 'its import').to.include(ENTRY);
           writeFileSync(join(folder, name), here);
           return join(folder, name);
