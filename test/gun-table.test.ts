@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { roadNames } from './support/tunnel-names.ts';
 
 // The sources: what runs is compiled, two folders below.
 const TESTS = fileURLToPath(new URL('../../test', import.meta.url));
@@ -15,8 +16,16 @@ const SUITES: Readonly<Record<string, number>> = {
   ping_SUITE: 6,
   ws_SUITE: 14,
   send_errors_SUITE: 3,
+  sse_SUITE: 5,
   rfc7230_SUITE: 6,
+  rfc7231_SUITE: 22,
   rfc7540_SUITE: 39,
+  raw_SUITE: 26,
+  socks_SUITE: 25,
+  pool_SUITE: 15,
+  tunnel_SUITE: 216,
+  rfc6265bis_SUITE: 39,
+  event_SUITE: 64,
 };
 
 interface Row {
@@ -31,13 +40,21 @@ const rows: readonly Row[] = TABLE.split('\n## ')
   .slice(1)
   .flatMap((section) => {
     const suite = section.slice(0, section.indexOf('\n')).trim();
-    const lines = section.split('\n').filter((line) => /^\| [a-z0-9_]+ \|/.test(line));
-    return lines.map((line): Row => {
-      const [, test = '', cell = ''] = line.split(/(?<!\\)\|/).map((part) => part.trim());
+    const lines = section.split('\n').filter((line) => /^\| [a-z0-9_{},]+ \|/.test(line));
+    return lines.flatMap((line): Row[] => {
+      const [, tests = '', cell = ''] = line.split(/(?<!\\)\|/).map((part) => part.trim());
       const reason = cell.startsWith('none: ') ? cell.slice(6) : undefined;
-      return { suite, test, reason, twins: reason === undefined ? cell.split(' <br> ') : [] };
+      const twins = reason === undefined ? cell.split(' <br> ') : [];
+      return expanded(tests).map((test) => ({ suite, test, reason, twins }));
     });
   });
+
+/** `{a,b}_{c,d}` as a shell has it. */
+function expanded(text: string): string[] {
+  const [, before = '', some = '', behind = ''] = /^([^{]*)\{([^}]*)\}(.*)$/.exec(text) ?? [];
+  if (some === '') return [text];
+  return some.split(',').flatMap((one) => expanded(behind).map((rest) => `${before}${one}${rest}`));
+}
 
 /** Titles of the `it`s of each file: what varies as `…`. */
 const titles = new Map<string, readonly string[]>(
@@ -58,6 +75,15 @@ function titlesIn(source: string): string[] {
 /** Without the names of Gun's tests behind it. */
 function sentenceOf(title: string): string {
   return title.replace(/ \([^()]*_[^()]*\)$/, '');
+}
+
+function rootOf(suite: Mocha.Suite | undefined): Mocha.Suite | undefined {
+  return suite?.parent ? rootOf(suite.parent) : suite;
+}
+
+function testsOf(suite: Mocha.Suite | undefined): string[] {
+  if (!suite) return [];
+  return [...suite.tests.map(({ title }) => title), ...suite.suites.flatMap(testsOf)];
 }
 
 /** Names of tests of these suites in the parentheses of a title; `bare`: also those without their suite. */
@@ -107,6 +133,16 @@ describe("the table of Gun's tests", () => {
       ),
     );
     expect(unknown).to.deep.equal([]);
+  });
+
+  it('has a road for each name of the tunnels, in the tests that make them out of names', function () {
+    const tests = rows.filter(({ suite }) => suite === 'tunnel_SUITE').map(({ test }) => test);
+    const names = roadNames().map(([name]) => name);
+    expect(names).to.deep.equal(tests);
+    // Where this file runs with the others, what mocha has of them is looked at as well.
+    const loaded = testsOf(rootOf(this.test?.parent)).filter((title) => title.includes('(tunnel_SUITE)'));
+    if (loaded.length === 0) return;
+    expect(loaded.map((title) => title.slice(0, title.indexOf(':')))).to.deep.equal(tests);
   });
 
   function exists(twin: string): boolean {

@@ -245,7 +245,9 @@ class HttpTalk implements Talk {
 
   reset(): void {
     // What resetAndDestroy() does, without its FIN before the RST. The socket below a TLS one is not ours to reset.
-    if (!('encrypted' in this.socket)) Object.assign(this.socket, { resetAndClosing: true });
+    // Nor is one whose own FIN is still under way: libuv would refuse, and Node never close it.
+    if (!('encrypted' in this.socket) && !this.socket.writableEnded)
+      Object.assign(this.socket, { resetAndClosing: true });
     this.socket.destroy();
   }
 

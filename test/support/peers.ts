@@ -31,6 +31,8 @@ export interface PeerOptions {
   scheme?: 'ws' | 'wss' | undefined;
   /** Listen on this unix socket. */
   path?: string | undefined;
+  /** Listen on this port. Default: a free one. */
+  port?: number | undefined;
   /** Go on after the client's FIN. Default false: answer it with one. */
   halfOpen?: boolean | undefined;
 }
@@ -38,20 +40,21 @@ export interface PeerOptions {
 /** A server that does with each connection what the script says. */
 export async function peer(
   script: Script,
-  { secure, scheme, path, halfOpen }: PeerOptions = {},
+  { secure, scheme, path, port, halfOpen }: PeerOptions = {},
 ): Promise<Peer> {
   const onSocket = (socket: net.Socket): void =>
     void Promise.resolve(script(socket)).catch(() => socket.destroy());
   const pair = secure === true ? (await certificates()).localhost : secure;
   const allowHalfOpen = halfOpen ?? false;
+  // Over TLS not before its handshake: who leaves in the midst of that would never be gone.
   const server = pair
-    ? tls.createServer({ ...pair, allowHalfOpen }, onSocket)
+    ? tls.createServer(pair, (socket) => onSocket(Object.assign(socket, { allowHalfOpen })))
     : net.createServer({ allowHalfOpen }, onSocket);
   server.on('tlsClientError', () => {}); // The client's fault is what many a test is about.
-  return serve(server, scheme ?? (secure ? 'wss' : 'ws'), path);
+  return serve(server, scheme ?? (secure ? 'wss' : 'ws'), path ?? port);
 }
 
-async function serve(server: net.Server, scheme: 'ws' | 'wss', path?: string): Promise<Peer> {
+async function serve(server: net.Server, scheme: 'ws' | 'wss', at: string | number = 0): Promise<Peer> {
   const sockets = new Set<net.Socket>();
   let taken = 0;
   // Also of a TLS server: the sockets underneath, handshake or not.
@@ -62,7 +65,7 @@ async function serve(server: net.Server, scheme: 'ws' | 'wss', path?: string): P
     socket.on('close', () => sockets.delete(socket));
   });
   server.on('secureConnection', (socket: net.Socket) => socket.on('error', () => {}));
-  server.listen(path ?? { host: '127.0.0.1', port: 0 });
+  server.listen(typeof at === 'string' ? at : { host: '127.0.0.1', port: at });
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;

@@ -1,5 +1,6 @@
-// real — servers that others have written: nginx, haproxy and nghttpd, started by a test as the current user, each in a
-// folder of its own under the system's, on free ports.
+// real — servers and proxies that others have written: nginx, haproxy, nghttpd; squid, tinyproxy, nghttpx, danted,
+// microsocks, stunnel4; started by a test as the current user, each in a folder of its own under the system's, on free
+// ports.
 // `const nginx = real('nginx', (place) => …)` in a describe, whose title is `titled('nginx', '…')`: where the program is
 // not installed its tests are skipped, and the title says so.
 // Invariant: a server is ready when `start` resolves: each of its ports takes connections; after close() it has exited and
@@ -8,13 +9,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { certificates } from './certificates.ts';
 
-export type Program = 'nginx' | 'haproxy' | 'nghttpd';
+export type Program = 'nginx' | 'haproxy' | 'nghttpd' | RealProxy;
+export type RealProxy = 'squid' | 'tinyproxy' | 'nghttpx' | 'danted' | 'microsocks' | 'stunnel4';
 
 /** Where a server is to run. */
 export interface Place {
@@ -116,6 +118,8 @@ class Server implements Real {
   static async make(program: Program, plan: (place: Place) => Plan | Promise<Plan>): Promise<Server> {
     const { ca, localhost } = await certificates();
     const folder = await mkdtemp(join(tmpdir(), `gunport-${program}-`));
+    // Squid started by root goes on as another user, whose helpers are in here.
+    await chmod(folder, 0o755);
     const free = await freePorts(16);
     const ports = new Map<string, number>();
     const port = (name: string): number => {

@@ -6,7 +6,14 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause, setImmediate as turnOfLoop } from 'node:timers/promises';
 import { type MessagePort, parentPort, type Worker } from 'node:worker_threads';
-import { type Connection, connect, type Received, receiveOwnership, type WsStream } from '../../lib/index.ts';
+import {
+  type Connection,
+  connect,
+  type OpenOptions,
+  type Received,
+  receiveOwnership,
+  type WsStream,
+} from '../../lib/index.ts';
 import { attempt, type Roads } from './storm-faults.ts';
 import { type Baton, planTurn, type Storm, type Turn } from './storm-plan.ts';
 import { readers } from './storm-readers.ts';
@@ -30,6 +37,13 @@ export interface Setup {
   /** Everything is refused there; and where this thread refuses for another. */
   readonly refused: MessagePort;
   readonly refuse: MessagePort;
+}
+
+/** Which feed is to be opened, and how. */
+export interface Begin {
+  readonly url: string;
+  readonly options?: OpenOptions | undefined;
+  readonly feed: number;
 }
 
 /** What a thread tells. */
@@ -65,9 +79,9 @@ export class Actor {
   }
 
   /** Opens the feed: the first turn is this thread's. */
-  begin(url: string, feed: number): void {
+  begin({ url, options, feed }: Begin): void {
     this.#guard(async () => {
-      await this.#turn(await connect(url), { feed, turn: 0, next: 0, failed: {} });
+      await this.#turn(await connect(url, options), { feed, turn: 0, next: 0, failed: {} });
     });
   }
 

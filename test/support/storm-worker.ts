@@ -2,12 +2,12 @@
 // Invariant: it ends by itself once it was told to stop.
 
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { Actor, type Report, type Setup } from './storm-actor.ts';
+import { Actor, type Begin, type Report, type Setup } from './storm-actor.ts';
 
 /** What a thread of a storm is told. */
 export type Order =
   | { readonly type: 'setup'; readonly setup: Setup }
-  | { readonly type: 'begin'; readonly url: string; readonly feed: number }
+  | ({ readonly type: 'begin' } & Begin)
   | { readonly type: 'stop' };
 
 // The worker's data is made by storm.ts.
@@ -20,7 +20,7 @@ orders.on('message', (order: Order) => {
       actor = new Actor(order.setup, (report: Report) => orders.postMessage(report));
       return actor.start();
     case 'begin':
-      return actor?.begin(order.url, order.feed);
+      return actor?.begin(order);
     case 'stop':
       actor?.stop();
       return orders.close();

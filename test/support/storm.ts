@@ -4,8 +4,8 @@
 // thread, port, timer or process of it is left. Source: promises O1 to O3 and O7.
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { Actor, type Report, type Setup } from './storm-actor.ts';
-import { stormServer } from './storm-feed.ts';
+import { Actor, type Begin, type Report, type Setup } from './storm-actor.ts';
+import { type StormServer, stormServer } from './storm-feed.ts';
 import type { Storm } from './storm-plan.ts';
 import type { Order } from './storm-worker.ts';
 
@@ -46,19 +46,21 @@ export function storms(part: number): readonly Storm[] {
   ];
 }
 
-/** Runs one. `progress` is told now and then. */
+/** Runs one. `progress` is told now and then; `begin` starts the server. */
 export async function runStorm(
   storm: Storm,
   progress: (line: string) => void = () => {},
+  begin: () => Promise<StormServer> = stormServer,
 ): Promise<StormResult> {
-  const server = await stormServer();
+  const server = await begin();
   const crew = new Crew(storm);
   const unblock = storm.blockMain ? blockMain() : () => {};
   const began = performance.now();
   try {
     const { messages, frame, feeds, closes } = storm;
     const url = server.url(messages, frame, closes);
-    for (let feed = 0; feed < feeds; feed++) await crew.run(url, feed, progress);
+    const { options } = server;
+    for (let feed = 0; feed < feeds; feed++) await crew.run({ url, options, feed }, progress);
     return { ...crew.counts, messages: messages * feeds, seconds: (performance.now() - began) / 1_000 };
   } catch (error) {
     throw new Error(`storm "${storm.name}" with GUNPORT_SEED=${storm.seed}`, { cause: error });
@@ -109,7 +111,8 @@ class Crew {
   }
 
   /** One feed; resolves once all of it has been read. */
-  run(url: string, feed: number, progress: (line: string) => void): Promise<void> {
+  run(begin: Begin, progress: (line: string) => void): Promise<void> {
+    const { feed } = begin;
     return new Promise((resolve, reject) => {
       let last = 'nothing has begun';
       let before = 0;
@@ -138,8 +141,8 @@ class Crew {
         progress(`${this.#storm.name}: feed ${feed + 1}, ${turn} hand-overs, ${next} messages`);
       };
       const place = (this.#storm.seed + feed) % this.#storm.threads;
-      if (this.#workers[place]) this.#order(place, { type: 'begin', url, feed });
-      else this.#actor?.begin(url, feed);
+      if (this.#workers[place]) this.#order(place, { type: 'begin', ...begin });
+      else this.#actor?.begin(begin);
     });
   }
 

@@ -1,7 +1,8 @@
 // upgrading — one server for both versions of HTTP that answers requests and speaks WebSocket: by the Upgrade of HTTP/1.1,
 // or by the extended CONNECT of HTTP/2 (RFC 8441).
 // Used by test/http/ws*.test.ts and behind haproxy; the WebSockets are those of `ws`, with all that it can.
-// GET: `hello /path`; /hold: the head, then the rest once `release()` is called; POST: the length of its body.
+// GET: `hello /path`; /hold: the head, then the rest once `release()` is called; /bytes/N: so many, counted from 0 to 9 over
+// and over; POST: the length of its body.
 // WebSocket: an echo at any path but /reject (400, "Upgrade rejected"); `subprotocols` as Cowboy's handler of that name.
 // Invariant: close() destroys every socket. Source: Gun's reject_h and ws_subprotocol_h.
 
@@ -185,7 +186,8 @@ class UpgradingServer implements Upgrading {
         return this.#upgrade(asUpgrade(headers), new Bridge(stream), Buffer.alloc(0));
       }
       this.#answer({ method, path, headers }, stream, {
-        head: (status) => stream.respond({ ':status': status }),
+        // Left meanwhile, it cannot be answered.
+        head: (status) => void (stream.destroyed || stream.respond({ ':status': status })),
         end: (body) => stream.end(body),
       });
     });
@@ -198,6 +200,8 @@ class UpgradingServer implements Upgrading {
     body.on('data', (chunk: Buffer) => (length += chunk.length));
     body.on('end', () => {
       answer.head(200);
+      const [, many] = /^\/bytes\/(\d+)/.exec(asked.path) ?? [];
+      if (many !== undefined) return answer.end('0123456789'.repeat(Number(many) / 10));
       const said = asked.method === 'POST' ? `${length} bytes` : `hello ${asked.path}`;
       if (!asked.path.startsWith('/hold')) return answer.end(said);
       this.#holding.push(() => answer.end(said));
