@@ -6,10 +6,12 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import { Bench, type Task } from 'tinybench';
 import { Batch } from '../lib/batch.ts';
+import { BIT, WORD_BYTES } from '../lib/events/eventwire.ts';
 import { Layout } from '../lib/layout.ts';
 import { type Cursor, maskImage, readHeader, walk, writeHeader } from '../lib/protocol/frames.ts';
 import { type Parcel, TEXT_BIT } from '../lib/wire.ts';
 import { Inflater } from '../workers/deflate.ts';
+import { EventDesk, Probe } from '../workers/probes/probe.ts';
 import { SLAB } from '../workers/slabs.ts';
 import { type Case, httpCases } from './http-functions.ts';
 import { buildBlock, PAYLOADS, type PayloadName } from './payloads.ts';
@@ -26,6 +28,7 @@ export async function benchFunctions(): Promise<void> {
     ...receiving('64 B binary', binary),
     ...receiving('150 B text', text),
     await inflating(),
+    ...telling(),
     ...reading(binary.parcel, text.parcel),
     ...sending(),
     ...httpCases(),
@@ -131,6 +134,28 @@ async function inflating(): Promise<Case> {
     }
   };
   return { name: 'Inflater.inflate, 150 B text', messages, call };
+}
+
+/** What an event costs its thread: while nobody listens, and when somebody does. */
+function telling(): Case[] {
+  const probeOf = (bits: number): { probe: Probe; desk: EventDesk } => {
+    const listens = new SharedArrayBuffer(WORD_BYTES);
+    new Int32Array(listens)[0] = bits;
+    const desk: EventDesk = new EventDesk(listens, ({ weight }) => desk.read(weight));
+    return { probe: new Probe(desk, '0.1'), desk };
+  };
+  const name = 'gunport:protocol-changed';
+  return [0, BIT[name]].map((bits) => {
+    const { probe, desk } = probeOf(bits);
+    return {
+      name: `Probe.tell, ${bits === 0 ? 'nobody listens' : 'somebody listens'}`,
+      messages: SENT,
+      call: () => {
+        for (let i = 0; i < SENT; i++) if (probe.wants(BIT[name])) probe.tell(name, { protocol: 'http' });
+        desk.flush();
+      },
+    };
+  });
 }
 
 // ── at the owner ────────────────────────────────────────────────────────────────────────────────────────────

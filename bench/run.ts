@@ -12,6 +12,7 @@ import { describeMachine, neighbours } from './machine.ts';
 import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
 import type { Work } from './peer.ts';
 import { baseOf, figures, judge, type Row } from './results.ts';
+import { type SseReady, sseWorks } from './sse.ts';
 import { LEGEND, Progress, tableOf, verdictOf } from './table.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -38,16 +39,18 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function compare(options: BenchOptions): Promise<number> {
-  const { payloads, http, mib } = options;
+  const { payloads, http, sse, mib } = options;
   console.log(describeMachine());
   const othersBefore = await neighbours();
   await using feeds = payloads.length > 0 ? await ServerProcess.start<FeedReady>('server', payloads) : null;
   const large = mib * 1024 * 1024;
   await using answers =
     http.length > 0 ? await ServerProcess.start<HttpReady>('http-server', [String(large)]) : null;
+  await using events = sse.length > 0 ? await ServerProcess.start<SseReady>('sse-server', []) : null;
   const works = [
     ...(feeds ? feedWorks(payloads, feeds.ready, options) : []),
     ...(answers ? httpWorks(http, answers.ready, large, options) : []),
+    ...(events ? sseWorks(sse, events.ready, options) : []),
   ].map((work) => ({ ...work, peers: work.peers.filter(({ name }) => options.peers.includes(name)) }));
   console.log(describeRun(options, works));
   const rows: Row[] = [];
