@@ -4,10 +4,13 @@
 
 import { inspect } from 'node:util';
 import { runStorm, storms, tell } from '../support/storm.ts';
+import { roadStorms, stormRoad } from '../support/storm-road.ts';
+import { seedOf } from '../support/tracker.ts';
 import { runVerdicts, tellVerdicts } from '../support/verdicts.ts';
 import { job as failures } from './failures.ts';
 import { job as flow } from './flow.ts';
 import { job as kills } from './kills.ts';
+import { job as tunnels } from './tunnels.ts';
 
 /** One long run. */
 export interface Job {
@@ -21,10 +24,15 @@ const jobs: readonly Job[] = [
     name: `storm: ${storm.name}`,
     run: async (progress: (line: string) => void) => tell(storm, await runStorm(storm, progress)),
   })),
+  ...roadStorms(1, seedOf()).map((storm) => ({
+    name: `storm: in tunnels, ${storm.name}`,
+    run: async (progress: (line: string) => void) => tell(storm, await runStorm(storm, progress, stormRoad)),
+  })),
   {
     name: 'storm: killed in the midst',
     run: async (progress) => tellVerdicts(await runVerdicts(200, progress)),
   },
+  tunnels,
   kills,
   failures,
   flow,

@@ -1,0 +1,23 @@
+// tunnels — storms of tunnels, one after another, each with a seed of its own; what is asked of them is in
+// support/tunnelstorm.ts. Run by run.ts; GUNPORT_SEED is the seed of the first.
+
+import { seedOf } from '../support/tracker.ts';
+import { tell, tunnelStorm } from '../support/tunnelstorm.ts';
+
+const STORMS = 30;
+const DURATION = 20_000;
+
+export const job: { readonly name: string; run(log: (line: string) => void): Promise<string> } = {
+  name: `tunnels: ${STORMS} storms of ${DURATION / 1_000} s`,
+  async run(log) {
+    const first = seedOf();
+    for (let seed = first; seed < first + STORMS; seed++) {
+      try {
+        log(tell(await tunnelStorm({ seed, duration: DURATION, atOnce: 8 })));
+      } catch (error) {
+        throw new Error(`GUNPORT_SEED=${seed}`, { cause: error });
+      }
+    }
+    return `${STORMS} storms from GUNPORT_SEED=${first} on`;
+  },
+};
