@@ -12,6 +12,9 @@ import { rejects } from '../support/rejects.ts';
 import { TestThread } from '../support/thread.ts';
 import { upgrading } from '../support/upgrading.ts';
 
+/** The first retry is made at once, else: it could have come up before it was looked at. */
+const LATER = { retryFun: () => ({ retries: 0, timeout: 60_000 }) };
+
 describe('a connection with streams', () => {
   const { open, keep, pool } = feeds();
 
@@ -177,7 +180,7 @@ describe('a connection with streams', () => {
 
     it('is not connected once it was lost (gun_SUITE stream_info_http)', async () => {
       const server = await keep(cowboy());
-      const connection = open(server.url, { retryTimeout: 60_000 });
+      const connection = open(server.url, LATER);
       await connection.awaitUp();
       const stream = connection.get('/');
       await stream.text();
@@ -199,7 +202,7 @@ describe('a connection with streams', () => {
       const { both } = h2talks();
 
       it('knows whether it runs or is over (gun_SUITE stream_info_http2)', async () => {
-        const { connection, server } = await both({ retryTimeout: 60_000 });
+        const { connection, server } = await both(LATER);
         const running = connection.get('/running');
         const { stream } = await server.request();
         expect(await connection.streamInfo(running)).to.include({ state: 'running', path: '/running' });
