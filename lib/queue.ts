@@ -140,6 +140,14 @@ export class Queue<M> {
     return items;
   }
 
+  /** Drops the messages, which count as read; what stands between and behind them, the end too, has its effect. */
+  skip(): void {
+    for (const item of this.untaken()) {
+      if ('parcel' in item) this.#host.parcelRead();
+      else this.#host.passed(item.mark);
+    }
+  }
+
   /** Nothing of what is here will be read; it counts as read. */
   discard(): void {
     for (const item of this.untaken()) if ('parcel' in item) this.#host.parcelRead();

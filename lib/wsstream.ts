@@ -156,13 +156,14 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
   /** Drops the messages that have come and nobody was given. Source: gun:flush/1. */
   flush(): void {
     this.#host.readable();
-    this.#queue.discard();
+    this.#queue.skip();
   }
 
   /** Gun's cancel: nothing more comes for it. The socket is dropped without a closing handshake. */
   cancel(): void {
     this.#host.usable();
-    if (this.#end || this.#error) return;
+    // It has ended: nobody is given what is left.
+    if (this.#end || this.#error) return this.#queue.skip();
     this.#state = 'closing';
     this.#host.post({ type: 'cancel', stream: this.id });
     this.#queue.discard();

@@ -21,6 +21,21 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 describe('reading a WebSocket', () => {
   const { talk } = feeds();
 
+  describe('that has ended, with messages that nobody was given', () => {
+    it('ends with flush(): a loop is done, and closed resolves (S1)', async () => {
+      const { feed, server } = await talk();
+      server.send(numbers(0, 100));
+      await arrived(feed, 100);
+      const reader = feed[Symbol.asyncIterator]();
+      expect((await reader.next()).value).to.equal('0');
+      server.send(frame(0x88, Buffer.from([0x03, 0xe8])));
+      while (feed.state !== 'closed') await turn();
+      feed.flush();
+      expect(await reader.next()).to.deep.equal({ value: undefined, done: true });
+      expect(await feed.closed).to.include({ code: 1000, wasClean: true });
+    });
+  });
+
   describe('one message at a time', () => {
     it('goes on where the last loop broke off, within a parcel too', async () => {
       const { feed, server } = await talk();
