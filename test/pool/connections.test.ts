@@ -101,8 +101,7 @@ describe('the connections of an authority', () => {
     const text = none.get(server.url).text();
     (await server.next()).answer();
     await text;
-    await until(() => none.authorities().length === 0);
-    expect(server.open).to.equal(1);
+    await until(() => none.authorities().length === 0 && server.open === 1);
   });
 
   it('stay while they are used, however long that is', async () => {
