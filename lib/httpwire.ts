@@ -116,6 +116,12 @@ export function firstLeg({ hops, leg }: Road): Leg {
   return hops[0]?.leg ?? leg;
 }
 
+/** `host:port`, with brackets where it is an address of IPv6, and always with the port. */
+export function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
+  // RFC 3986 §3.2.2: no name has a colon.
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** owner → process */
 export type HttpCast =
   // `reply`: where its answer goes, instead of to the owner

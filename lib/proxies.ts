@@ -5,11 +5,12 @@
 // Source: RFC 9110 §9.3.6, §11.7.2 (Proxy-Authorization); RFC 1928, RFC 1929; curl's and proxy-from-env's variables.
 
 import { getProxyForUrl } from 'proxy-from-env';
-import { type Given, kindOf, NOTHING, namesIn, within } from './checks.ts';
+import { type Given, kindOf, NOTHING, within } from './checks.ts';
 import { OptionError } from './errors.ts';
 import { checkHeaders, NOT_GIVEN } from './httpsettings.ts';
-import type { Hop, Spoken } from './httpwire.ts';
+import { type Hop, hostAndPort, type Spoken } from './httpwire.ts';
 import {
+  authorized,
   bareLeg,
   checkBare,
   checkBehind,
@@ -19,7 +20,7 @@ import {
   shown,
   socksHop,
 } from './roads.ts';
-import { basic, checkUrl, hostAndPort, type Place, type Schemes } from './target.ts';
+import { basic, checkUrl, type Place, type Schemes } from './target.ts';
 
 const PROXIES: Schemes = new Map([
   ['http:', 80],
@@ -83,10 +84,7 @@ function hopOf(place: Place, given: Given, name: string, standards: Standards): 
       protocols: checkSpoken(given[`${name}.protocols`], `${name}.protocols`, place.secure),
     },
     kind: 'connect',
-    headers:
-      authorization === undefined || namesIn(headers).has('proxy-authorization')
-        ? headers
-        : [...headers, 'proxy-authorization', authorization],
+    headers: authorization === undefined ? headers : authorized(headers, authorization),
     credentials: undefined,
   };
 }

@@ -14,9 +14,17 @@ import {
   checkReplyTo,
   checkTunnelReference,
 } from './httpsettings.ts';
-import { firstLeg, type Hop, type Leg, type Road, type Spoken, type Timeouts } from './httpwire.ts';
+import {
+  firstLeg,
+  type Hop,
+  hostAndPort,
+  type Leg,
+  type Road,
+  type Spoken,
+  type Timeouts,
+} from './httpwire.ts';
 import type { Destination, RawOptions, TunnelOptions } from './options.ts';
-import { basic, type Credentials, checkEndpoint, checkUrl, hostAndPort, type Place, WEB } from './target.ts';
+import { basic, type Credentials, checkEndpoint, checkUrl, type Place, WEB } from './target.ts';
 import { checkTls } from './tls.ts';
 import type { Settings } from './wire.ts';
 
@@ -293,9 +301,13 @@ function checkConnectHeaders(given: Given): readonly string[] {
   const user = secret(given, 'username');
   const credentials = { username: user, password: password === undefined ? '' : secret(given, 'password') };
   const authorization = basic(credentials, 'connect()');
-  return namesIn(headers).has('proxy-authorization')
-    ? headers
-    : [...headers, 'proxy-authorization', authorization];
+  return authorized(headers, authorization);
+}
+
+/** With what a proxy is to know us by, if the user has not said it otherwise. @internal */
+export function authorized(headers: readonly string[], authorization: string): readonly string[] {
+  if (namesIn(headers).has('proxy-authorization')) return headers;
+  return [...headers, 'proxy-authorization', authorization];
 }
 
 /** RFC 9110 §9.3.6: "A CONNECT request message does not have content". Gun leaves out what would say that it has. */

@@ -124,11 +124,6 @@ function hostOf(written: string): string | undefined {
   return parseUrl(`http://${written}:1/`)?.hostname;
 }
 
-/** `host:port`, with brackets where it is an address of IPv6, and always with the port. @internal */
-export function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
-
 /** Of the Authorization and Proxy-Authorization headers. @throws {OptionError} @internal */
 export function basic({ username, password }: Credentials, name: string): string {
   // RFC 7617 §2: "a user-id containing a colon character is invalid".

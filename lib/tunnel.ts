@@ -5,14 +5,13 @@
 import { type Settle, type WaitOptions, wait } from './await.ts';
 import { type GunportError, StreamError } from './errors.ts';
 import type { HttpNotice, HttpRecord } from './httpwire.ts';
+import { LIMIT } from './protocol/body.ts';
 import { headersOf } from './protocol/headers.ts';
 import type { Protocol, TunnelUpNotice } from './types.ts';
 
 /** The head of an answer, as it crosses. */
 type Head = NonNullable<HttpRecord['head']>;
 
-/** What is kept of the body of a refusal, in bytes. */
-const MOST_BODY = 65_536;
 const TIMEOUT = 5_000;
 
 /** @internal */
@@ -31,7 +30,7 @@ export class Tunnel {
     this.origin = origin;
     if (protocol) this.#up = { type: 'tunnelUp', protocol, origin };
     this.#wasUp = protocol !== undefined;
-    const complete = head?.fin === true || refusal?.byteLength === MOST_BODY;
+    const complete = head?.fin === true || refusal?.byteLength === LIMIT;
     if (refusal && head) this.#refusal = { head, body: refusal, complete };
   }
 
@@ -64,9 +63,9 @@ export class Tunnel {
   }
 
   #refused(refusal: { body: Uint8Array; complete: boolean }, data: Uint8Array): void {
-    const room = MOST_BODY - refusal.body.byteLength;
+    const room = LIMIT - refusal.body.byteLength;
     if (room > 0) refusal.body = joined(refusal.body, data.subarray(0, room));
-    refusal.complete ||= refusal.body.byteLength === MOST_BODY;
+    refusal.complete ||= refusal.body.byteLength === LIMIT;
     this.#tell();
   }
 

@@ -11,7 +11,7 @@ import type { Content } from './content/content.ts';
 import type { Deadlines, Due } from './deadlines.ts';
 import { Flow } from './flow.ts';
 import type { Lane, Member } from './lane.ts';
-import type { ExchangePlace, TunnelRequest } from './place.ts';
+import { type ExchangePlace, HIDDEN, type TunnelRequest } from './place.ts';
 import type { Probe } from './probes/probe.ts';
 import { StreamProbe } from './probes/streamprobe.ts';
 import { Upload } from './upload.ts';
@@ -89,7 +89,7 @@ export class Exchange {
     host.deadlines.set(this, 'requestTimeout', requestTimeout);
     // A proxy has its time from when it was asked: the connection to it may come back much later. But a tunnel of the
     // connection's own road is asked for when it is there, and may wait for a stream.
-    if (!place.tunnel || stream === 0) host.deadlines.set(this, 'headersTimeout', headersTimeout);
+    if (!place.tunnel || stream === HIDDEN) host.deadlines.set(this, 'headersTimeout', headersTimeout);
   }
 
   /** Who serves it; undefined while it waits. */
@@ -175,7 +175,7 @@ export class Exchange {
     if (fin) return this.#end();
     this.#awaitMore();
     // What a proxy says in place of a tunnel is for its owner; on the connection's own road it has its time, in all.
-    if (this.tunnel && this.stream === 0)
+    if (this.stream === HIDDEN)
       this.#host.deadlines.set(this, 'requestTimeout', this.#timeouts.headersTimeout);
     if (this.tunnel) return;
     this.#guarded(() => {

@@ -15,6 +15,7 @@ import type { Exchange, ExchangeHost } from './exchange.ts';
 import type { Lane, LaneServer } from './lane.ts';
 import type { UserFunction } from './modules.ts';
 import type { Outbox } from './outbox.ts';
+import { HIDDEN } from './place.ts';
 import type { Probe } from './probes/probe.ts';
 import { RawDriver } from './raw.ts';
 import type { Requests } from './requests.ts';
@@ -274,7 +275,7 @@ export class Link implements DriverHost, LaneServer {
 
   branched(exchange: Exchange, transport: Transport): Branching {
     // One that is hidden is part of the connection's own road, and is lost with it.
-    const own = exchange.stream === 0;
+    const own = exchange.stream === HIDDEN;
     const gone = (): GunportError => closingError(this.#goodbye ?? 'shutdown');
     const ends = {
       lost: (error: GunportError, also?: number) =>

@@ -4,6 +4,9 @@
 import type { Hop, Leg, Road } from '../lib/httpwire.ts';
 import type { Lane, Member } from './lane.ts';
 
+/** The stream of a request to a proxy on the connection's own road: its owner does not know of it. */
+export const HIDDEN = 0;
+
 /** What a request for a tunnel asks a proxy for. */
 export interface TunnelRequest {
   /** Where the proxy is to go. */

@@ -9,6 +9,7 @@
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { ConnectionError, type Phase } from '../lib/errors.ts';
+import { hostAndPort } from '../lib/httpwire.ts';
 import type { Settings } from '../lib/wire.ts';
 import { codeOf, infoOf, SocketTransport } from './connected.ts';
 import { type Address, resolveHost } from './lookup.ts';
@@ -217,8 +218,7 @@ class Dial implements Dialing {
   }
 
   #where(): string {
-    const { host, port, socketPath } = this.#settings;
-    return socketPath ?? (net.isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`);
+    return this.#settings.socketPath ?? hostAndPort(this.#settings);
   }
 }
 

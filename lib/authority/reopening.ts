@@ -4,7 +4,7 @@
 // Source: lib/protocol/retry.ts ("equal jitter"); the circuit breaker of HyperBEAM's pool, which Gun's lacks.
 
 import type { GunportError } from '../errors.ts';
-import { isPermanent } from '../protocol/retry.ts';
+import { isPermanent, jittered } from '../protocol/retry.ts';
 import type { Settings } from '../wire.ts';
 
 /** @internal */
@@ -42,9 +42,8 @@ export class Reopening {
   /** One has failed. `random`: from 0 to 1. */
   failed(random: number): void {
     if (this.wait > 0) return;
-    const whole = Math.min(this.#longest, this.#first * 2 ** Math.min(this.#failures, 30));
+    this.#notBefore = this.#now() + jittered(this.#failures, random, this.#first, this.#longest);
     this.#failures++;
-    this.#notBefore = this.#now() + whole / 2 + (random * whole) / 2;
   }
 
   /** One was of use. */

@@ -95,11 +95,16 @@ export class Retries {
   }
 }
 
-/** Delay before an attempt, `steps` from 0: half of it fixed, half by chance ("equal jitter"), so that clients of one
- *  server spread, and none comes back at once. In milliseconds. */
+/** Delay before an attempt, `steps` from 0, in milliseconds. */
 export function backoff(steps: number, random: number): number {
-  const whole = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** Math.min(steps, 30));
-  return Math.round(whole / 2 + (random * whole) / 2);
+  return Math.round(jittered(steps, random, FIRST_DELAY, LONGEST_DELAY));
+}
+
+/** A delay that doubles from `first` to `longest`: half of it fixed, half by chance ("equal jitter"), so that clients of
+ *  one server spread, and none comes back at once. */
+export function jittered(steps: number, random: number, first: number, longest: number): number {
+  const whole = Math.min(longest, first * 2 ** Math.min(steps, 30));
+  return whole / 2 + (random * whole) / 2;
 }
 
 /** Whether another attempt would only fail the same way: a certificate that does not verify, options that TLS does

@@ -5,6 +5,7 @@
 // Source: RFC 1928 (SOCKS5), RFC 1929 (user name and password); gun_socks.
 
 import { ConnectionError, OptionError } from '../errors.ts';
+import { hostAndPort } from '../httpwire.ts';
 
 /** What a SOCKS server is asked for. */
 export interface SocksAsk {
@@ -100,7 +101,7 @@ export function greet({ destination, credentials, hop }: SocksAsk): SocksStep {
   const ask: Encoded = {
     request: requestOf(host, port),
     auth: credentials && authOf(credentials),
-    to: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    to: hostAndPort(destination),
     hop,
   };
   const methods = ask.auth ? [METHOD.none, METHOD.password] : [METHOD.none];

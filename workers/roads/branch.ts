@@ -8,21 +8,23 @@ import {
   type Code,
   ConnectionError,
   fromRecord,
-  GunportError,
+  type GunportError,
   StreamError,
   withHop,
 } from '../../lib/errors.ts';
-import { firstLeg, type Hop, type HttpNotice, type Leg, type Road } from '../../lib/httpwire.ts';
+import { firstLeg, type Hop, type HttpNotice, hostAndPort, type Leg, type Road } from '../../lib/httpwire.ts';
 import { LIMIT } from '../../lib/protocol/body.ts';
 import { headersOf } from '../../lib/protocol/headers.ts';
 import type { Protocol } from '../../lib/types.ts';
 import type { Settings } from '../../lib/wire.ts';
 import type { Branching } from '../driver.ts';
+import { asConnectionError } from '../entry.ts';
 import { Exchange, type ExchangeHost } from '../exchange.ts';
 import { Front } from '../front.ts';
 import { Lane } from '../lane.ts';
 import { Link, type LinkProcess } from '../link.ts';
 import { load } from '../modules.ts';
+import { HIDDEN } from '../place.ts';
 import { originChanges, protocolChanges } from '../probes/processprobe.ts';
 import { sharedBuffer } from '../slabs.ts';
 import type { Sink, Transport } from '../socket.ts';
@@ -120,7 +122,7 @@ function proxyLink(hop: Hop, road: Road, { transport, traveller, process }: Maki
 function atProxy(error: GunportError, hop: Hop, destination: Leg): GunportError {
   const { origin } = hop.leg;
   if (OF_PROXIES.has(error.code)) return withHop(error, origin);
-  const text = `tunnel to ${authorityOf(destination)} failed: ${error.message}`;
+  const text = `tunnel to ${hostAndPort(destination)} failed: ${error.message}`;
   const reason = error.code === 'ERR_GUNPORT_CLOSED' ? 'closed' : undefined;
   return new ConnectionError('ERR_GUNPORT_PROXY', text, {
     phase: 'connect',
@@ -161,9 +163,9 @@ function hidden(
     idleTimeout: connectTimeout,
     continueTimeout: 0,
   };
-  const request = { method: 'CONNECT', path: authorityOf(destination), headers: hop.headers };
+  const request = { method: 'CONNECT', path: hostAndPort(destination), headers: hop.headers };
   return new Exchange(
-    0,
+    HIDDEN,
     request,
     { lane, tunnel: { destination, credentials: hop.credentials, road } },
     {
@@ -194,7 +196,8 @@ class Refusal {
 
   heard(notice: HttpNotice): void {
     if (notice.type === 'response' && !notice.tunnel) this.#head = notice;
-    else if (notice.type === 'error') this.#error(fromRecord(notice.error));
+    else if (notice.type === 'error')
+      this.#error(fromRecord(notice.error) as GunportError); // An exchange fails with ours.
     else if (notice.type === 'data') {
       if (this.#size < LIMIT) this.#body.push(notice.data.slice(0, LIMIT - this.#size));
       this.#size += notice.data.length;
@@ -205,9 +208,8 @@ class Refusal {
   ended(): void {
     const head = this.#head;
     if (!head) return;
-    const { host, port } = this.#destination;
     const { status, rawHeaders } = head;
-    const text = `tunnel to ${host}:${port} was refused: the proxy answered ${status}`;
+    const text = `tunnel to ${hostAndPort(this.#destination)} was refused: the proxy answered ${status}`;
     const body = new Uint8Array(Buffer.concat(this.#body));
     const details = {
       phase: 'connect',
@@ -219,13 +221,10 @@ class Refusal {
     this.#tell(new ConnectionError('ERR_GUNPORT_PROXY', text, details));
   }
 
-  #error(error: Error): void {
+  #error(error: GunportError): void {
     // A head that said no says more than a body that did not come.
-    if (this.#head) return this.ended();
-    if (error instanceof ConnectionError) return this.#tell(error);
-    const { host, port } = this.#destination;
-    const text = `tunnel to ${host}:${port} failed: ${error.message}`;
-    this.#tell(new ConnectionError('ERR_GUNPORT_PROXY', text, { phase: 'connect', cause: error }));
+    if (this.#head) this.ended();
+    else this.#tell(error);
   }
 
   #tell(error: GunportError): void {
@@ -233,11 +232,6 @@ class Refusal {
     this.#told = true;
     this.#failed(error);
   }
-}
-
-/** `host:port`, as CONNECT has it. RFC 9110 §9.3.6: the port is never left out. */
-function authorityOf({ host, port }: Pick<Leg, 'host' | 'port'>): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 export class Branch implements Branching {
@@ -305,7 +299,7 @@ export class Branch implements Branching {
           this.#shake(transport, { checkServerIdentity: check });
           transport.resume();
         }),
-      (error: unknown) => this.#process.guard(() => this.#lost(asError(error))),
+      (error: unknown) => this.#process.guard(() => this.#lost(asConnectionError(error))),
     );
   }
 
@@ -377,9 +371,4 @@ export class Branch implements Branching {
     this.#secure?.stop();
     this.#transport?.destroy();
   }
-}
-
-function asError(error: unknown): GunportError {
-  if (error instanceof GunportError) return error;
-  return new ConnectionError('ERR_GUNPORT_CONNECT', 'the tunnel failed', { phase: 'connect', cause: error });
 }
