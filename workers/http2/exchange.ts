@@ -10,7 +10,7 @@ import { codeName } from '../../lib/protocol/http2out.ts';
 import type { DriverHost } from '../driver.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Teller } from './bodies.ts';
-import { plainFields, sizeOf, trailerFields } from './head.ts';
+import { plainFields, rawOf, sizeOf, trailerFields } from './head.ts';
 
 /** What a served exchange asks of its driver. */
 export interface ServingHost {
@@ -349,11 +349,6 @@ export class Serving implements Teller {
 
 function statusOf(headers: IncomingHttpHeaders): number {
   return Number(headers[':status']);
-}
-
-/** The flat list, which node:http2 gives as the last argument; its types do not say so everywhere. */
-function rawOf(raw: unknown): readonly string[] {
-  return Array.isArray(raw) ? raw : [];
 }
 
 function tooBig(what: string, option: string, most: number): StreamError {

@@ -94,6 +94,11 @@ export function trailerFields(list: readonly string[]): OutgoingHttpHeaders {
   return fields(list, '').object;
 }
 
+/** The flat list, which node:http2 gives as the last argument; its types do not say so everywhere. */
+export function rawOf(raw: unknown): readonly string[] {
+  return Array.isArray(raw) ? raw : [];
+}
+
 /** The fields of a head without those that begin with a colon. */
 export function plainFields(rawHeaders: readonly string[]): readonly string[] {
   // RFC 9113 §8.3: pseudo-header fields stand before all others.

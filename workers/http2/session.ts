@@ -5,7 +5,7 @@
 import * as http2 from 'node:http2';
 import type { PeerSettings } from '../../lib/types.ts';
 import type { Settings } from '../../lib/wire.ts';
-import { schemeOf } from './head.ts';
+import { rawOf, schemeOf } from './head.ts';
 import type { Http2Socket } from './socket.ts';
 
 export interface SessionHost {
@@ -48,9 +48,7 @@ export function openSession(
   session.setLocalWindowSize(http.connectionWindow);
   session.on('remoteSettings', (theirs) => host.settings(peerSettings(theirs)));
   session.on('localSettings', () => host.acknowledged());
-  session.on('stream', (stream, _headers, _flags, raw?: unknown) =>
-    host.pushed(stream, Array.isArray(raw) ? raw : []),
-  );
+  session.on('stream', (stream, _headers, _flags, raw?: unknown) => host.pushed(stream, rawOf(raw)));
   session.on('error', (error) => host.failed(error));
   session.on('close', () => host.failed(undefined));
   const { destroy } = session;

@@ -8,7 +8,7 @@ import { codeName } from '../../lib/protocol/http2out.ts';
 import type { Branching, DriverHost } from '../driver.ts';
 import { closingError } from '../entry.ts';
 import type { Exchange } from '../exchange.ts';
-import { plainFields } from './head.ts';
+import { plainFields, rawOf } from './head.ts';
 import { Http2StreamTransport } from './stream.ts';
 
 export interface TunnelHost {
@@ -49,7 +49,7 @@ export class Http2Tunnel {
     this.#host = host;
     const guard = (run: () => void): void => host.driver.guard(run);
     const informed = (status: number, raw: unknown): void => {
-      if (this.#state === 'asked') exchange.inform(status, plainFields(listOf(raw)));
+      if (this.#state === 'asked') exchange.inform(status, plainFields(rawOf(raw)));
     };
     stream.on('headers', (headers, _flags, raw?: unknown) =>
       guard(() => informed(Number(headers[':status']), raw)),
@@ -79,7 +79,7 @@ export class Http2Tunnel {
     }
     const { driver } = this.#host;
     driver.counters.messagesReceived++;
-    exchange.established(status, plainFields(listOf(raw)));
+    exchange.established(status, plainFields(rawOf(raw)));
     if (exchange.ended) return this.#drop();
     if ((flags & END_STREAM) !== 0) return this.#fail(ended('closed the tunnel with its answer'));
     this.#state = 'made';
@@ -172,8 +172,4 @@ export class Http2Tunnel {
 
 function ended(what: string): StreamError {
   return new StreamError('ERR_GUNPORT_PROTOCOL', `the server ${what}`, { phase: 'protocol' });
-}
-
-function listOf(raw: unknown): readonly string[] {
-  return Array.isArray(raw) ? raw : [];
 }

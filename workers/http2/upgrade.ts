@@ -16,7 +16,7 @@ import { closingError, type Entry, standIn, upgradeLate } from '../entry.ts';
 import { FrameProbe } from '../probes/frameprobe.ts';
 import { StreamProbe } from '../probes/streamprobe.ts';
 import { WebSocketDriver } from '../websocket.ts';
-import { plainFields, sizeOf } from './head.ts';
+import { plainFields, rawOf, sizeOf } from './head.ts';
 import { Http2StreamTransport } from './stream.ts';
 
 export interface UpgradeHost {
@@ -60,7 +60,7 @@ export class Http2Upgrade {
     const { cookies } = host.driver;
     if (cookies) {
       stream.on('headers', ({ ':status': status }, _flags, raw?: unknown) =>
-        cookies.upgraded(entry.ws, Number(status), Array.isArray(raw) ? raw : []),
+        cookies.upgraded(entry.ws, Number(status), rawOf(raw)),
       );
     }
     // Its code says as much, and is there when the stream closes.
@@ -79,8 +79,7 @@ export class Http2Upgrade {
 
   #answered({ ':status': status }: IncomingHttpHeaders, flags: number, raw: unknown): void {
     if (this.#state !== 'asked') return;
-    const list: readonly string[] = Array.isArray(raw) ? raw : [];
-    const rawHeaders = plainFields(list);
+    const rawHeaders = plainFields(rawOf(raw));
     const { maxHeaderSize } = this.#host.driver.settings;
     if (sizeOf(rawHeaders) > maxHeaderSize) {
       return this.#fail(`answer's headers exceed maxHeaderSize (${maxHeaderSize})`);
