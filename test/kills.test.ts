@@ -1,8 +1,8 @@
 // kills.test — the whole under fire: see support/kills.ts. GUNPORT_SEED repeats a run.
 
 import { expect } from 'chai';
+import { seedOf } from './support/chance.ts';
 import { kills } from './support/kills.ts';
-import { seedOf } from './support/tracker.ts';
 
 describe('a thread killed at any moment', function () {
   this.timeout(30_000);

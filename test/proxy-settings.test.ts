@@ -5,7 +5,7 @@ import { OptionError } from '../lib/errors.ts';
 import type { OpenOptions } from '../lib/options.ts';
 import { MOST_HOPS } from '../lib/roads.ts';
 import { checkOpen, type OpenTarget } from '../lib/settings.ts';
-import { chance, seedOf } from './support/tracker.ts';
+import { chance, seedOf } from './support/chance.ts';
 
 const settingsOf = (target: OpenTarget, options?: OpenOptions) => checkOpen(target, options, false).settings;
 const hopsOf = (proxy: OpenOptions['proxy'], more?: OpenOptions) =>

@@ -6,9 +6,9 @@ import type { CookieEntry } from '../../lib/cookies/cookiewire.ts';
 import { type Connection, CookieJar, Pool, receiveOwnership, type TransferTarget } from '../../lib/index.ts';
 import { placeOf } from '../../lib/protocol/cookies.ts';
 import { Cookies } from '../../workers/cookies/cookies.ts';
+import { chance, seedOf } from '../support/chance.ts';
 import { type CookieServer, cookieServer } from '../support/cookie-server.ts';
 import { TestThread } from '../support/thread.ts';
-import { chance, seedOf } from '../support/tracker.ts';
 
 function block(ms: number): void {
   const until = performance.now() + ms;

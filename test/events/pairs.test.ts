@@ -3,11 +3,11 @@
 
 import { expect } from 'chai';
 import type { Connection, GunportEventName, Stream, WsStream } from '../../lib/index.ts';
+import { chance, seedOf } from '../support/chance.ts';
 import { feeds } from '../support/feeds.ts';
 import { type Heard, listening } from '../support/listening.ts';
 import { refusing } from '../support/peers.ts';
 import { proxyOf } from '../support/proxies.ts';
-import { chance, seedOf } from '../support/tracker.ts';
 import { type Upgrading, upgrading } from '../support/upgrading.ts';
 
 type Opened = Stream<Connection> | WsStream<Connection>;

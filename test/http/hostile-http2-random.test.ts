@@ -2,10 +2,10 @@
 // Invariant: whatever comes, requests end, connections end or work, and the thread lives. GUNPORT_SEED repeats a run.
 
 import { expect } from 'chai';
+import { chance, seedOf } from '../support/chance.ts';
 import * as h2 from '../support/h2frames.ts';
 import { echoing, type H2Talk, h2origin, h2talks } from '../support/h2origin.ts';
 import { encode } from '../support/hpack.ts';
-import { chance, seedOf } from '../support/tracker.ts';
 
 const ROUNDS = 250;
 /** Connections at a time. */

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { chance } from '../support/chance.ts';
 import { hostilities } from '../support/hostile.ts';
 import { HOSTILE_ANSWERS } from '../support/hostile-answers.ts';
 import { origin } from '../support/origin.ts';
@@ -28,15 +29,6 @@ const CORPUS = [
   ...HOSTILE_ANSWERS.map(({ bytes }) => bytes).filter((bytes) => bytes.length < 1_000),
 ];
 
-/** From 0 to below `below`; the same for the same seed. Source: Numerical Recipes' linear congruential generator. */
-function dice(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
-
 /** An answer with a few bytes gone, doubled or put in. */
 function mutated(roll: (below: number) => number): string {
   const one = <T>(list: readonly T[]): T => list[roll(list.length)] as T; // It is not empty.
@@ -63,7 +55,7 @@ describe('answers of HTTP/1 with bytes gone, doubled and put in', () => {
     const server = await keep(
       origin(async (talk) => {
         await talk.request();
-        const roll = dice(seed + talk.number);
+        const roll = chance(seed + talk.number);
         const bytes = mutated(roll);
         for (let at = 0; at < bytes.length; ) {
           const step = 1 + roll(roll(2) === 0 ? 8 : bytes.length);

@@ -6,7 +6,7 @@ import * as http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { type Connection, type GunportError, Pool, type Stream } from '../../lib/index.ts';
-import { chance, seedOf } from '../support/tracker.ts';
+import { chance, seedOf } from '../support/chance.ts';
 
 const REQUESTS = 1_500;
 const CONNECTIONS = 3;

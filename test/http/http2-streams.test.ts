@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import * as http2 from 'node:http2';
 import { getDefaultHighWaterMark } from 'node:stream';
 import { expect } from 'chai';
+import { chance } from '../support/chance.ts';
 import * as h2 from '../support/h2frames.ts';
 import { echoing, h2talks, wordsOf } from '../support/h2origin.ts';
 import { rejects } from '../support/rejects.ts';
-import { chance } from '../support/tracker.ts';
 
 const OK = { ':status': 200 } as const;
 

@@ -14,14 +14,14 @@ import {
   StreamError,
   TimeoutError,
 } from '../../lib/errors.ts';
-import { dice } from '../support/poolstage.ts';
+import { chance } from '../support/chance.ts';
 
 const seed = Number(process.env['GUNPORT_SEED'] ?? Date.now() % 1_000_000);
 const NAME = `(GUNPORT_SEED=${seed})`;
 
 describe('a line', () => {
   it(`has the oldest first, whoever comes back, and forgets who leaves ${NAME}`, () => {
-    const roll = dice(seed);
+    const roll = chance(seed);
     const line = new Line<number>();
     let model: Standing<number>[] = [];
     const left: number[] = [];
@@ -52,7 +52,7 @@ describe('a line', () => {
 
 describe('ranks', () => {
   it(`give one of the least loaded, and of equals the last to come ${NAME}`, () => {
-    const roll = dice(seed);
+    const roll = chance(seed);
     const ranks = new Ranks<number>();
     const all = Array.from({ length: 30 }, (_, one): Rank<number> => ({ one, load: 0, at: -1 }));
     const loads = new Map<number, number>();

@@ -3,7 +3,8 @@
 
 import { expect } from 'chai';
 import { GunportError, type Pool, type PooledRequest } from '../../lib/index.ts';
-import { type Asked, type AskedServer, dice, poolStage } from '../support/poolstage.ts';
+import { chance } from '../support/chance.ts';
+import { type Asked, type AskedServer, poolStage } from '../support/poolstage.ts';
 
 const AUTHORITIES = 8;
 const REQUESTS = 200;
@@ -68,7 +69,7 @@ describe('many requests at once through a pool whose connections are killed', ()
     plan: Plan,
     kill: (roll: () => number, all: AskedServer[], one: Pool) => void,
   ) {
-    const roll = dice(seed);
+    const roll = chance(seed);
     const all = await servers(roll, plan);
     const connection = { protocols: [plan.speaks === 'h2c' ? 'http2' : 'http'] as const };
     const kept = { maxConnections: connections, maxStreams: STREAMS, connection };

@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { ask, dice, hexOf, randomAnswer, run, USER } from '../support/socks-machine.ts';
+import { chance } from '../support/chance.ts';
+import { ask, hexOf, randomAnswer, run, USER } from '../support/socks-machine.ts';
 
 describe('random answers of a SOCKS server', () => {
   const seed = Number(process.env['GUNPORT_SEED'] ?? Date.now() % 1_000_000);
 
   it(`end in a tunnel, a typed error, or wait; the same however they are cut (GUNPORT_SEED=${seed})`, () => {
-    const roll = dice(seed);
+    const roll = chance(seed);
     const outcomes = new Map<string, number>();
     for (let round = 0; round < 20_000; round++) {
       const from = ask({ credentials: roll(2) === 0 ? USER : undefined });

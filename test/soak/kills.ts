@@ -1,8 +1,8 @@
 // kills — 500 threads killed at random moments; what is asked of them is in support/kills.ts.
 // Run by run.ts; GUNPORT_SEED repeats a run.
 
+import { seedOf } from '../support/chance.ts';
 import { kills } from '../support/kills.ts';
-import { seedOf } from '../support/tracker.ts';
 
 const KILLS = 500;
 

@@ -3,9 +3,9 @@
 // Seed of what is random: GUNPORT_SEED.
 
 import { inspect } from 'node:util';
+import { seedOf } from '../support/chance.ts';
 import { runStorm, storms, tell } from '../support/storm.ts';
 import { roadStorms, stormRoad } from '../support/storm-road.ts';
-import { seedOf } from '../support/tracker.ts';
 import { runVerdicts, tellVerdicts } from '../support/verdicts.ts';
 import { job as failures } from './failures.ts';
 import { job as flow } from './flow.ts';

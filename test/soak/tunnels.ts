@@ -1,7 +1,7 @@
 // tunnels — storms of tunnels, one after another, each with a seed of its own; what is asked of them is in
 // support/tunnelstorm.ts. Run by run.ts; GUNPORT_SEED is the seed of the first.
 
-import { seedOf } from '../support/tracker.ts';
+import { seedOf } from '../support/chance.ts';
 import { tell, tunnelStorm } from '../support/tunnelstorm.ts';
 
 const STORMS = 30;

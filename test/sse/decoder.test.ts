@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { StreamError } from '../../lib/errors.ts';
 import { unpacked } from '../../lib/sentevents.ts';
 import { SseDecoder } from '../../workers/content/sse.ts';
-import { chance, seedOf } from '../support/tracker.ts';
+import { chance, seedOf } from '../support/chance.ts';
 
 type Event = readonly [
   type: string | undefined,

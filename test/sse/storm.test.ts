@@ -4,9 +4,9 @@
 
 import { expect } from 'chai';
 import { type Connection, type EventStream, open, receiveOwnership, type Stream } from '../../lib/index.ts';
+import { chance, seedOf } from '../support/chance.ts';
 import { type Feeding, feeding, numbered } from '../support/feeding.ts';
 import { type Here, TestThread } from '../support/thread.ts';
-import { chance, seedOf } from '../support/tracker.ts';
 
 const TURNS = 40;
 

@@ -11,6 +11,7 @@ import type { OpenOptions } from '../../lib/options.ts';
 import { receiveOwnership } from '../../lib/receive.ts';
 import { checkOpen, type OpenTarget } from '../../lib/settings.ts';
 import type { Stream } from '../../lib/stream.ts';
+import type { StreamNotice } from '../../lib/types.ts';
 import type { Cast, Notice } from '../../lib/wire.ts';
 
 type Plain = Exclude<Cast, { type: 'casts' }>;
@@ -130,4 +131,18 @@ export function tunnelUp(stream: number, protocol: 'http' | 'raw' | 'socks', ori
 
 export function part(stream: number, text: string, fin = false): HttpNotice {
   return { type: 'data', stream, fin, data: new TextEncoder().encode(text) };
+}
+
+/** Where the tunnels of its tests lead: to HTTP, and to raw. */
+export const FAR = 'http://example.com';
+export const RAW = 'tcp://example.com:9';
+
+/** The proxy does not make the tunnel. */
+export function refusal(stream: number, fin = false): HttpNotice {
+  return { type: 'response', stream, fin, status: 403, rawHeaders: ['x-why', 'no'] };
+}
+
+/** A notice in a word, or a part of a body as text. */
+export function said(notice: StreamNotice): string {
+  return notice.type === 'data' ? Buffer.from(notice.data).toString() : notice.type;
 }

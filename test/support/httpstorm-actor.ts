@@ -7,6 +7,7 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { type Connection, type Received, receiveOwnership, type Stream } from '../../lib/index.ts';
+import { mulberry32 } from './chance.ts';
 import { faultIn, piece } from './counted.ts';
 
 export interface Plan {
@@ -349,15 +350,4 @@ async function owned<T>(stream: Answered, call: () => T): Promise<Awaited<T>> {
       await stream.settled();
     }
   }
-}
-
-/** A small generator of numbers from 0 to 1, the same for the same seed. Source: Tommy Ettinger's mulberry32. */
-function mulberry32(seed: number): Random {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -5,7 +5,8 @@ import { parentPort } from 'node:worker_threads';
 import type { Connection } from '../../lib/connection.ts';
 import { receiveOwnership } from '../../lib/receive.ts';
 import type { WsStream } from '../../lib/wsstream.ts';
-import { chance, Tracker, turns } from './tracker.ts';
+import { chance } from './chance.ts';
+import { Tracker, turns } from './tracker.ts';
 
 /** What travels with a connection. */
 export interface Plan {

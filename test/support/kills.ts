@@ -13,12 +13,13 @@ import { Pool } from '../../lib/pool.ts';
 import { receiveOwnership } from '../../lib/receive.ts';
 import type { Down, ThreadDown } from '../../lib/types.ts';
 import type { WsStream } from '../../lib/wsstream.ts';
+import { chance } from './chance.ts';
 import { FAULTY, fault, faulty } from './faults.ts';
 import { livePorts, openModules } from './handles.ts';
 import type { Plan, Report, ToConsumer } from './kills-consumer.ts';
 import { returnsTo, snapshot } from './leaks.ts';
 import { wsServer } from './peers.ts';
-import { chance, later, rejection, Tracker, turns } from './tracker.ts';
+import { later, rejection, Tracker, turns } from './tracker.ts';
 
 export interface KillFigures {
   readonly kills: number;

@@ -147,12 +147,3 @@ export function turns(pool: PoolType): string[] {
   pool.on('operational', ({ state }) => words.push(state));
   return words;
 }
-
-/** From 0 to below `below`; the same for the same seed. Source: Numerical Recipes' linear congruential generator. */
-export function dice(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}

@@ -4,9 +4,10 @@
 // settled every promise, with an error of ours or none, and has left no tunnel open.
 
 import { type Connection, GunportError, type Pool, type Stream } from '../../lib/index.ts';
+import { chance } from './chance.ts';
 import { proxyOf } from './proxies.ts';
 import type { ProxyPeer } from './proxying.ts';
-import { chance, Tracker, turns } from './tracker.ts';
+import { Tracker, turns } from './tracker.ts';
 import { ORIGIN_KINDS, PROXY_KINDS } from './tunnel-names.ts';
 import { proxyOption, type Server, serverOf, spokenAt, through, transportOf, walk } from './tunnels.ts';
 

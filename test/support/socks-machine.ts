@@ -51,15 +51,6 @@ export function run(from: SocksAsk, parts: readonly Uint8Array[]): string[] {
   return words.map((word) => (word.startsWith('up ') ? word + behind : word));
 }
 
-/** From 0 to below `below`; the same for the same seed. Source: Numerical Recipes' linear congruential generator. */
-export function dice(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
-
 /** Noise, or a good conversation with a few bytes changed, gone or put in. */
 export function randomAnswer(roll: (below: number) => number, password: boolean): Uint8Array {
   if (roll(8) === 0) return Uint8Array.from({ length: roll(40) }, () => roll(256));

@@ -2,6 +2,8 @@
 // Used by storm.ts and storm-actor.ts, in every thread of a storm.
 // Invariant: the plan of a turn depends on seed and turn only, so that a storm can be run again.
 
+import { mulberry32 } from './chance.ts';
+
 /** How an owner reads. `inside`: it gives the feed away inside its loop, not after a break. */
 export const WAYS = [
   'iterator',
@@ -92,15 +94,4 @@ export function planTurn(storm: Storm, { feed, turn }: Baton, me: number): Turn 
   const target = (me + 1 + Math.floor(random() * (threads - 1))) % threads;
   const road = one(storm.faults > 0 ? ROADS : (['port', 'thread', 'parent'] as const));
   return { way: one(WAYS), cut, faults, target, road, random };
-}
-
-/** A small generator of numbers from 0 to 1, the same for the same seed. Source: Tommy Ettinger's mulberry32. */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

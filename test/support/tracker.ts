@@ -1,4 +1,4 @@
-// tracker — promises by name, and whether all of them have settled; and a seeded source of chance.
+// tracker — promises by name, and whether all of them have settled.
 // Used by kills.ts and kills-consumer.ts.
 
 /** Notes what was started, until it has settled, however. */
@@ -57,24 +57,6 @@ export async function rejection(promise: Promise<void>): Promise<unknown> {
 /** False, after so many ms. */
 export function later(ms: number): Promise<false> {
   return new Promise((resolve) => setTimeout(resolve, ms, false));
-}
-
-/** Chance out of a seed: `next(n)` is an integer from 0 below n. Source: mulberry32. */
-export function chance(seed: number): (n: number) => number {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 4_294_967_296) * n);
-  };
-}
-
-/** A seed for this run: GUNPORT_SEED, or a new one. */
-export function seedOf(): number {
-  const given = Number(process.env['GUNPORT_SEED']);
-  return Number.isInteger(given) && given > 0 ? given : 1 + Math.floor(Math.random() * 0x7fffffff);
 }
 
 /** So many turns of the event loop. */

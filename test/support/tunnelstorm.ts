@@ -8,8 +8,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { Pool, type Received, receiveOwnership } from '../../lib/index.ts';
+import { chance } from './chance.ts';
 import { type Here, TestThread } from './thread.ts';
-import { chance, Tracker } from './tracker.ts';
+import { Tracker } from './tracker.ts';
 import { Journey, type JourneyHost } from './tunnelstorm-journey.ts';
 import { type Land, land } from './tunnelstorm-land.ts';
 

@@ -2,10 +2,10 @@
 
 import { expect } from 'chai';
 import { type Connection, connect, receiveOwnership, type WsStream } from '../../lib/index.ts';
+import { chance, seedOf } from '../support/chance.ts';
 import { runStorm } from '../support/storm.ts';
 import { roadStorms, type StormRoad, stormRoad } from '../support/storm-road.ts';
 import { TestThread } from '../support/thread.ts';
-import { chance, seedOf } from '../support/tracker.ts';
 
 type Feed = WsStream<Connection>;
 

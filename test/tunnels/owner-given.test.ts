@@ -1,11 +1,9 @@
 import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
-import type { Connection, GunportError, StreamNotice } from '../../lib/index.ts';
-import { FakeProcess, made, part, tunnelUp } from '../support/fake-process.ts';
+import type { Connection, GunportError } from '../../lib/index.ts';
+import { FAR, FakeProcess, made, part, RAW, refusal, said, tunnelUp } from '../support/fake-process.ts';
 import { errorOf } from '../support/stage.ts';
 
-const FAR = 'http://example.com';
-const RAW = 'tcp://example.com:9';
 const BAD_STATE = { code: 'ERR_GUNPORT_BAD_STATE', name: 'StreamError' };
 
 describe('a tunnel that is another’s, at its owner', () => {
@@ -22,11 +20,7 @@ describe('a tunnel that is another’s, at its owner', () => {
     await process.connection.monitor().down;
   });
 
-  const refusal = (stream: number, fin = false) =>
-    ({ type: 'response', stream, fin, status: 403, rawHeaders: ['x-why', 'no'] }) as const;
   const raw = () => connection.connect({ host: 'example.com', port: 9, protocols: ['raw'] });
-  const said = (notice: StreamNotice) =>
-    notice.type === 'data' ? Buffer.from(notice.data).toString() : notice.type;
 
   // ── its answer elsewhere ──
 

@@ -1,10 +1,8 @@
 import { expect } from 'chai';
-import type { Connection, GunportError, Stream, StreamNotice } from '../../lib/index.ts';
-import { FakeProcess, made, part, tunnelUp } from '../support/fake-process.ts';
+import type { Connection, GunportError, Stream } from '../../lib/index.ts';
+import { FAR, FakeProcess, made, part, RAW, refusal, said, tunnelUp } from '../support/fake-process.ts';
 import { errorOf } from '../support/stage.ts';
 
-const FAR = 'http://example.com';
-const RAW = 'tcp://example.com:9';
 const BAD_STATE = { code: 'ERR_GUNPORT_BAD_STATE', name: 'StreamError' };
 
 describe('a tunnel, at its owner', () => {
@@ -21,11 +19,7 @@ describe('a tunnel, at its owner', () => {
     await process.connection.monitor().down;
   });
 
-  const refusal = (stream: number, fin = false) =>
-    ({ type: 'response', stream, fin, status: 403, rawHeaders: ['x-why', 'no'] }) as const;
   const raw = () => connection.connect({ host: 'example.com', port: 9, protocols: ['raw'] });
-  const said = (notice: StreamNotice) =>
-    notice.type === 'data' ? Buffer.from(notice.data).toString() : notice.type;
 
   it('is asked for at once, and its notices come one by one (gun:connect/4)', async () => {
     const tunnel = connection.connect('http://example.com', { headers: { 'x-a': 'b' } });

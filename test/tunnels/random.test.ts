@@ -1,6 +1,6 @@
 import { Pool } from '../../lib/index.ts';
+import { seedOf } from '../support/chance.ts';
 import { RandomRoads } from '../support/random-roads.ts';
-import { seedOf } from '../support/tracker.ts';
 
 describe('roads of chance', () => {
   const seed = seedOf();

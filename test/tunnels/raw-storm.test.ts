@@ -1,6 +1,7 @@
 // Bytes both ways, through hand-overs at random: promises O1 to O3. GUNPORT_SEED makes the same storm again.
 
 import { expect } from 'chai';
+import { chance } from '../support/chance.ts';
 import { connectProxy } from '../support/connect-proxy.ts';
 import { connect2Proxy } from '../support/connect2-proxy.ts';
 import { faultIn, piece, readBytes } from '../support/counted.ts';
@@ -8,7 +9,6 @@ import { feeds } from '../support/feeds.ts';
 import { bytesServer, type Held, movers, notes, swap } from '../support/handed.ts';
 import { errorOf } from '../support/stage.ts';
 import type { TestThread } from '../support/thread.ts';
-import { chance } from '../support/tracker.ts';
 
 const seed = Number(process.env['GUNPORT_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const HOPS = 40;

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
+import { chance } from '../support/chance.ts';
 import { hostilities } from '../support/hostile.ts';
 import { origin } from '../support/origin.ts';
-import { dice, randomAnswer } from '../support/socks-machine.ts';
+import { randomAnswer } from '../support/socks-machine.ts';
 import { WAYS } from '../support/socks-ways.ts';
 
 const PEERS = 1_000;
@@ -32,7 +33,7 @@ describe('SOCKS servers that answer at random', () => {
   const seed = Number(process.env['GUNPORT_SEED'] ?? Date.now() % 1_000_000);
 
   it(`settle every request, and leave nothing behind (GUNPORT_SEED=${seed})`, async () => {
-    const roll = dice(seed);
+    const roll = chance(seed);
     const plans = Array.from({ length: PEERS }, () => planned(roll));
     const server = await kit.keep(
       origin(async (talk) => {

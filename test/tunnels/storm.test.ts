@@ -1,4 +1,4 @@
-import { seedOf } from '../support/tracker.ts';
+import { seedOf } from '../support/chance.ts';
 import { tunnelStorm } from '../support/tunnelstorm.ts';
 
 describe('a storm of tunnels (O1, S1, S2, S4)', function () {

@@ -5,22 +5,13 @@ import { constants, deflateRawSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { Message } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
+import { chance } from '../support/chance.ts';
 import { type Feed, feeds, frame, pause } from '../support/feeds.ts';
 import { wsServer } from '../support/peers.ts';
 
 const ROUNDS = 25 * Number(process.env['GUNPORT_SCALE'] ?? 1);
 
-/** mulberry32: small, and the same everywhere. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-type Random = ReturnType<typeof random>;
+type Random = ReturnType<typeof chance>;
 
 const ALPHABETS = ['abcdef ', 'äöü€', '😀a', '\0b'];
 
@@ -118,7 +109,7 @@ describe('any frames, cut anywhere, read in any way', function () {
     it(`are the messages that were sent, in order (${what})`, async () => {
       const tls = secure ? { ca: (await certificates()).ca } : undefined;
       for (let seed = 1; seed <= ROUNDS; seed++) {
-        const pick = random(seed);
+        const pick = chance(seed);
         const sent = Array.from({ length: 50 + pick(400) }, () => anyMessage(pick));
         const bytes = Buffer.concat(sent.flatMap((message) => framesOf(message, pick, headers !== '')));
         const early = pick(3) === 0 ? pick(Math.min(bytes.length, 100_000)) : 0;
@@ -167,7 +158,7 @@ describe('any messages, sent in any way', function () {
       });
       const tls = secure ? { ca: (await certificates()).ca } : undefined;
       for (let seed = 1; seed <= ROUNDS; seed++) {
-        const pick = random(seed);
+        const pick = chance(seed);
         const feed = await connect(peer.url, { tls, compress, maxBuffered: [10_000, 16_777_216][pick(2)] });
         got.length = 0;
         const sent: Message[] = [];
