@@ -1,19 +1,16 @@
 // retry — whether a failed attempt is followed by another, and when.
 // Called by workers/process.ts, which dials, waits, and asks the user's retryFun; chance and time come in as numbers.
-// Invariant: each attempt costs a retry; only a connection that was up for STABLE_AFTER brings them back, so a server
+// Invariant: each attempt costs a retry; only a connection that was up for `stableAfter` brings them back, so a server
 // that accepts and closes is met with growing delays and an end.
 // Source: gun.erl not_connected/3 and default_retry_fun/2; "equal jitter" (AWS, Exponential Backoff and Jitter).
 
 import { LONGEST } from '../checks.ts';
 import { describe, fromRecord, GunportError, OptionError } from '../errors.ts';
-import type { RetryAnswer, Settings } from '../wire.ts';
+import type { RetryAnswer, RetrySettings } from '../retrywire.ts';
+import { delayOf } from './backoff.ts';
 
-/** How long a connection must have been up for its loss to count as the first failure, in milliseconds. */
-export const STABLE_AFTER = 5_000;
-/** The second attempt waits for about this long, in milliseconds; each later one for twice as long as the one before. */
-export const FIRST_DELAY = 250;
-/** Longest delay, in milliseconds. */
-export const LONGEST_DELAY = 30_000;
+/** What the policy goes by. */
+export type RetryPolicy = Pick<RetrySettings, 'retry' | 'retryFirst' | 'retryTimeout' | 'backoff'>;
 
 /** An attempt that failed, or an established connection that was lost. */
 export interface Failure {
@@ -33,24 +30,31 @@ export type Decision = { readonly delay: number } | { readonly giveUp: GunportEr
 
 /** The retries of one connection. */
 export class Retries {
-  readonly #settings: Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout'>;
+  readonly #policy: RetryPolicy;
   #left: number;
   #failures = 0;
+  /** The delay before the last attempt, where it was counted. */
+  #last = 0;
 
-  constructor(settings: Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout'>) {
-    this.#settings = settings;
-    this.#left = settings.retry;
+  constructor(policy: RetryPolicy) {
+    this.#policy = policy;
+    this.#left = policy.retry;
   }
 
-  /** What a retryFun is told of a failure, before failed() is called with its answer. `left` 0: it is not asked. */
+  /** In a row, up to now. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** What a hook is told of a failure, before failed() is called with its answer. `left` 0: none is asked. */
   peek(failure: Failure): { readonly left: number; readonly failures: number } {
-    const anew = isStable(failure);
-    const mayRetry = this.#settings.retryFirst || failure.everUp;
-    const left = anew ? this.#settings.retry : this.#left;
+    const anew = this.#isStable(failure);
+    const mayRetry = this.#policy.retryFirst || failure.everUp;
+    const left = anew ? this.#policy.retry : this.#left;
     return { left: mayRetry ? left : 0, failures: (anew ? 0 : this.#failures) + 1 };
   }
 
-  /** Takes note of a failure and decides; `answer` is what the user's retryFun said of it, if there is one. */
+  /** Takes note of a failure and decides; `answer` is what the user's retryFun or handler said of it, if there is one. */
   failed(failure: Failure, answer?: RetryAnswer): Decision {
     const { left, failures } = this.peek(failure);
     this.#failures = failures;
@@ -59,12 +63,21 @@ export class Retries {
     if (answer !== undefined) return this.#obey(answer, failure.error);
     if (isPermanent(failure.error)) return { giveUp: failure.error };
     this.#left = left - 1;
-    // Gun: "We retry immediately after a disconnect."
-    if (failures === 1) return { delay: 0 };
-    return { delay: this.#settings.retryTimeout ?? backoff(failures - 2, failure.random) };
+    return { delay: this.#delay(failures, failure.random) };
   }
 
-  /** Gun: `retries` are left after the attempt that follows now, so 0 is one last attempt. Only an error gives up. */
+  #delay(failures: number, random: number): number {
+    const { backoff, retryTimeout } = this.#policy;
+    if (failures === 1) this.#last = 0;
+    // Gun: "We retry immediately after a disconnect."
+    if (failures === 1 && backoff.immediate) return 0;
+    const steps = failures - (backoff.immediate ? 2 : 1);
+    this.#last = retryTimeout ?? delayOf(backoff, steps, this.#last, random);
+    return this.#last;
+  }
+
+  /** Gun: `retries` are left after the attempt that follows now, so 0 is one last attempt. Only an error gives up. A handler
+   *  says when, and no more: its attempt is counted as any. */
   #obey(answer: NonNullable<RetryAnswer>, failure: GunportError): Decision {
     const wrong = (message: string, cause: unknown) => ({
       giveUp: new OptionError(message, { phase: failure.phase, cause }),
@@ -74,11 +87,16 @@ export class Retries {
     if (typeof given !== 'object' || given === null) {
       return wrong(`retryFun must answer { retries, timeout }, got ${describe(given)}`, failure);
     }
+    if ('giveUp' in answer) return { giveUp: failure };
     if ('error' in answer) {
       const error = fromRecord(answer.error);
       return error instanceof GunportError
         ? { giveUp: error }
         : wrong(`retryFun failed: ${error.message}`, error);
+    }
+    if ('delay' in answer) {
+      this.#left--;
+      return { delay: answer.delay };
     }
     const { retries, timeout } = answer;
     if (!(retries === Infinity || (Number.isSafeInteger(retries) && retries >= 0))) {
@@ -93,18 +111,24 @@ export class Retries {
     this.#left = retries;
     return { delay: timeout };
   }
+
+  #isStable({ wasUp, upFor }: Failure): boolean {
+    return wasUp && upFor >= this.#policy.backoff.stableAfter;
+  }
 }
 
-/** Delay before an attempt, `steps` from 0, in milliseconds. */
-export function backoff(steps: number, random: number): number {
-  return Math.round(jittered(steps, random, FIRST_DELAY, LONGEST_DELAY));
-}
-
-/** A delay that doubles from `first` to `longest`: half of it fixed, half by chance ("equal jitter"), so that clients of
- *  one server spread, and none comes back at once. */
-export function jittered(steps: number, random: number, first: number, longest: number): number {
-  const whole = Math.min(longest, first * 2 ** Math.min(steps, 30));
-  return whole / 2 + (random * whole) / 2;
+/** What a handler's `retrying` chose, as an answer. @throws {OptionError} it is none. */
+export function checkChoice(choice: unknown): RetryAnswer {
+  if (choice === undefined) return undefined;
+  if (choice === false) return { giveUp: true };
+  // Whatever it is, it is looked at.
+  const delay: unknown =
+    typeof choice === 'object' && choice !== null ? (choice as { delay?: unknown }).delay : undefined;
+  if (typeof delay === 'number' && delay >= 0 && delay <= LONGEST) return { delay };
+  const what = delay === undefined ? describe(choice) : `a delay of ${describe(delay)}`;
+  throw new OptionError(
+    `retrying must give false, { delay } from 0 to ${LONGEST} ms, or undefined, got ${what}`,
+  );
 }
 
 /** Whether another attempt would only fail the same way: a certificate that does not verify, options that TLS does
@@ -121,10 +145,6 @@ export function isPermanent(error: GunportError): boolean {
   return (
     reason === 'options' || CERTIFICATE_CODES.has(String((cause as { code?: unknown } | undefined)?.code))
   );
-}
-
-function isStable({ wasUp, upFor }: Failure): boolean {
-  return wasUp && upFor >= STABLE_AFTER;
 }
 
 /** Verification errors of OpenSSL (X509_V_ERR_…, as Node names them) and Node's own. Not among them: CRL not yet

@@ -1,16 +1,11 @@
 import { expect } from 'chai';
+import type { BackoffOptions } from '../../lib/backoffoptions.ts';
 import { ConnectionError, GunportError, OptionError, toRecord } from '../../lib/errors.ts';
-import {
-  backoff,
-  type Decision,
-  type Failure,
-  FIRST_DELAY,
-  isPermanent,
-  LONGEST_DELAY,
-  Retries,
-  STABLE_AFTER,
-} from '../../lib/protocol/retry.ts';
-import type { RetryAnswer } from '../../lib/wire.ts';
+import { delayOf } from '../../lib/protocol/backoff.ts';
+import { checkChoice, type Decision, type Failure, isPermanent, Retries } from '../../lib/protocol/retry.ts';
+import type { RetryAnswer } from '../../lib/retrywire.ts';
+import { checkOpen } from '../../lib/settings.ts';
+import { chance, seedOf } from '../support/chance.ts';
 
 const refused = new ConnectionError('ERR_GUNPORT_CONNECT', 'refused', { phase: 'connect' });
 const failure = (more: Partial<Failure> = {}): Failure => ({
@@ -23,10 +18,14 @@ const failure = (more: Partial<Failure> = {}): Failure => ({
 });
 const lost = (upFor: number) => failure({ wasUp: true, everUp: true, upFor });
 
-const settings = { retry: 5, retryFirst: true, retryTimeout: undefined };
+const backoffOf = (backoff?: BackoffOptions) =>
+  checkOpen('ws://a.example', { backoff }, true).settings.backoff;
+const settings = { retry: 5, retryFirst: true, retryTimeout: undefined, backoff: backoffOf() };
+const { first: FIRST_DELAY, longest: LONGEST_DELAY, stableAfter: STABLE_AFTER } = settings.backoff;
+const backoff = (steps: number, random: number) => delayOf(settings.backoff, steps, 0, random);
 const delays = (retries: Retries, count: number, one = failure()) =>
-  Array.from({ length: count }, () => delayOf(retries.failed(one)));
-const delayOf = (decision: Decision) => ('delay' in decision ? decision.delay : 'gave up');
+  Array.from({ length: count }, () => waitOf(retries.failed(one)));
+const waitOf = (decision: Decision) => ('delay' in decision ? decision.delay : 'gave up');
 
 describe('retry', () => {
   it('retries at once, then in growing steps, then gives up with the last failure', () => {
@@ -87,6 +86,102 @@ describe('retry', () => {
     expect(retries.failed(failure())).to.deep.equal({ giveUp: refused });
     expect(delays(new Retries(first), 1, lost(1))).to.deep.equal([0]);
     expect(delays(new Retries(first), 1, failure({ everUp: true }))).to.deep.equal([0]);
+  });
+
+  describe('backoff', () => {
+    const series = (backoff: BackoffOptions, count: number, random = 0.5) =>
+      delays(
+        new Retries({ ...settings, retry: Infinity, backoff: backoffOf({ immediate: false, ...backoff }) }),
+        count,
+        failure({ random }),
+      );
+
+    it('check 23: exponential doubles, and stays at the longest', () => {
+      const plain = { first: 100, longest: 500, jitter: 0 };
+      expect(series(plain, 5)).to.deep.equal([100, 200, 400, 500, 500]);
+      expect(series({ ...plain, factor: 3 }, 3)).to.deep.equal([100, 300, 500]);
+      expect(series({ ...plain, factor: 1 }, 3)).to.deep.equal([100, 100, 100]);
+      expect(series(plain, 3, 0)).to.deep.equal(series(plain, 3, 1));
+      expect(delayOf(backoffOf(plain), 1e9, 0, 1)).to.equal(500);
+    });
+
+    it('linear adds a step each time; with none it is constant', () => {
+      expect(series({ strategy: 'linear', first: 100 }, 4)).to.deep.equal([100, 200, 300, 400]);
+      expect(series({ strategy: 'linear', first: 100, step: 10, longest: 115 }, 4)).to.deep.equal([
+        100, 110, 115, 115,
+      ]);
+      expect(series({ strategy: 'linear', first: 100, step: 0 }, 3)).to.deep.equal([100, 100, 100]);
+    });
+
+    it('jitter is a share of the delay, by chance; the rest is fixed', () => {
+      const quarter = { strategy: 'linear', first: 100, step: 0, jitter: 0.25 } as const;
+      expect([0, 0.5, 1].map((random) => series(quarter, 1, random)[0])).to.deep.equal([75, 88, 100]);
+      const all = { first: 100, jitter: 1 };
+      expect([0, 1].map((random) => series(all, 2, random))).to.deep.equal([
+        [0, 0],
+        [100, 200],
+      ]);
+    });
+
+    it('decorrelated draws between the first and three times the last', () => {
+      const decorrelated = { strategy: 'decorrelated', first: 100, longest: 2_000 } as const;
+      expect(series(decorrelated, 4, 0)).to.deep.equal([100, 100, 100, 100]);
+      expect(series(decorrelated, 5, 1)).to.deep.equal([100, 300, 900, 2_000, 2_000]);
+      const seed = seedOf();
+      const next = chance(seed);
+      let last = 0;
+      for (let i = 0; i < 1_000; i++) {
+        const delay = delayOf(backoffOf(decorrelated), i, last, next(1_000) / 1_000);
+        expect(delay, `seed ${seed}`).to.be.within(100, Math.min(2_000, Math.max(100, 3 * last)));
+        last = delay;
+      }
+    });
+
+    it('begins again with what is counted anew', () => {
+      const backoff = backoffOf({ strategy: 'decorrelated', first: 100, immediate: false });
+      const retries = new Retries({ ...settings, retry: 9, backoff });
+      const grown = failure({ random: 1 });
+      expect(delays(retries, 3, grown)).to.deep.equal([100, 300, 900]);
+      expect(delays(retries, 1, { ...lost(STABLE_AFTER), random: 1 })).to.deep.equal([100]);
+      expect(delays(retries, 1, grown)).to.deep.equal([300]);
+    });
+
+    it('gives way to retryTimeout, also before the first attempt unless that is immediate', () => {
+      const backoff = backoffOf({ immediate: false });
+      expect(delays(new Retries({ ...settings, backoff, retryTimeout: 70 }), 2)).to.deep.equal([70, 70]);
+    });
+
+    it('counts anew after stableAfter: at 0, whatever has been up', () => {
+      const backoff = backoffOf({ stableAfter: 0 });
+      const retries = new Retries({ ...settings, retry: 1, backoff });
+      expect(delays(retries, 50, lost(0))).to.deep.equal(Array(50).fill(0));
+      expect(delays(retries, 1)).to.deep.equal(['gave up']);
+    });
+  });
+
+  describe('a handler', () => {
+    it('says when, and its attempt is counted as any', () => {
+      const retries = new Retries({ ...settings, retry: 2 });
+      expect(delays(retries, 1)).to.deep.equal([0]);
+      expect(retries.failed(failure(), { delay: 7 })).to.deep.equal({ delay: 7 });
+      expect(retries.failed(failure(), { delay: 7 })).to.deep.equal({ giveUp: refused });
+      expect(retries.failures).to.equal(3);
+    });
+
+    it('gives up with the failure', () => {
+      expect(new Retries(settings).failed(failure(), { giveUp: true })).to.deep.equal({ giveUp: refused });
+    });
+
+    it('chooses false, a delay or nothing', () => {
+      expect([undefined, false, { delay: 0 }].map(checkChoice)).to.deep.equal([
+        undefined,
+        { giveUp: true },
+        { delay: 0 },
+      ]);
+      for (const bad of [null, true, 5, 'x', {}, { delay: -1 }, { delay: '1' }, { delay: 2 ** 31 }]) {
+        expect(() => checkChoice(bad)).to.throw(OptionError, /^retrying must give false, /);
+      }
+    });
   });
 
   describe('permanent failures', () => {
