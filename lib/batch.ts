@@ -1,8 +1,12 @@
 // batch — many messages in one piece of memory, and how one message is taken out of it.
-// Made by queue.ts of a parcel; given to users by `batches()`, read by events and iterators as well.
+// Made by queue.ts of a parcel; given to users by `batches()`, read by events and iterators as well; and by
+// handling/runner.ts of what has been read, for handlers.
 // Invariant: bytes are views of the parcel's slab, valid for ever unless the batch was borrowed.
-// Cost per message on the owner's thread is what this file is about: see bench/RESULTS.md.
+// Cost per message on the owner's thread is what this file is about: see bench/RESULTS.md. So values have a class of their
+// own, and the one for texts and bytes knows nothing of them.
 
+import { deserialize } from 'node:v8';
+import { StreamError } from './errors.ts';
 import type { Message } from './types.ts';
 import { LENGTH_MASK, type Parcel } from './wire.ts';
 
@@ -12,12 +16,16 @@ interface Slices {
   utf8Slice(start: number, end: number): string;
 }
 
+/** Of a parcel: what a batch is made of. */
+type Batched = Pick<Parcel, 'slab' | 'index' | 'count' | 'ascii' | 'values' | 'carried'>;
+
 /** Messages that arrived together. Indices run from 0 to `length - 1`.
+ *  `M`: what a handler delivers; texts and bytes where there is none.
  *  @example
  *  for await (const batch of feed.batches()) {
  *    for (let i = 0; i < batch.length; i++) total += batch.byteLength(i);
  *  } */
-export class Batch implements Iterable<Message> {
+export class Batch<M = Message> implements Iterable<M> {
   /** How many messages. */
   readonly length: number;
   readonly #slab: Uint8Array;
@@ -30,7 +38,7 @@ export class Batch implements Iterable<Message> {
   readonly #ascii: boolean;
 
   /** `from`: the first message of the parcel that is in it. @internal */
-  constructor({ slab, index, count, ascii }: Parcel, from = 0) {
+  constructor({ slab, index, count, ascii }: Batched, from = 0) {
     this.length = count - from;
     this.#slab = slab;
     this.#buffer = slab.buffer as ArrayBuffer; // Parcels travel in memory of their own, never shared.
@@ -52,19 +60,20 @@ export class Batch implements Iterable<Message> {
     return this.#index[2 * i] as number; // In bounds, as below.
   }
 
-  /** Length of message `i` in bytes (of its UTF-8, for a text). @throws {RangeError} no such message. */
+  /** Length of message `i` in bytes (of its UTF-8, for a text; of a value, as it travelled). @throws {RangeError} no such message. */
   byteLength(i: number): number {
     if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     return (this.#index[2 * i + 1] as number) & LENGTH_MASK;
   }
 
-  /** Whether message `i` came as text. @throws {RangeError} no such message. */
+  /** Whether message `i` came as text; false for a value. @throws {RangeError} no such message. */
   isText(i: number): boolean {
     if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     return (this.#index[2 * i + 1] as number) < 0;
   }
 
-  /** The bytes of message `i`, whatever it came as: a view, not a copy. @throws {RangeError} no such message. */
+  /** The bytes of message `i`, whatever it came as: a view, not a copy. @throws {RangeError} no such message.
+   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE it is a value that a handler made. */
   bytes(i: number): Uint8Array {
     if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     const index = this.#index;
@@ -72,27 +81,31 @@ export class Batch implements Iterable<Message> {
     return new Uint8Array(this.#buffer, this.#base + (index[2 * i] as number), length);
   }
 
-  /** Message `i` as a string, whatever it came as. @throws {RangeError} no such message. */
+  /** Message `i` as a string, whatever it came as. @throws {RangeError} no such message.
+   *  @throws {StreamError} ERR_GUNPORT_BAD_STATE it is a value that a handler made. */
   text(i: number): string {
     if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     return this.#text(this.#index[2 * i] as number, this.#index[2 * i + 1] as number);
   }
 
-  /** Message `i` as it came: a string for text, a view for binary. @throws {RangeError} no such message. */
-  get(i: number): Message {
+  /** Message `i` as it came: a string for text, a view for binary, or the value that a handler made.
+   *  @throws {RangeError} no such message. */
+  get(i: number): M {
     if (i >>> 0 !== i || i >= this.length) throw noMessage(this, i);
     return this.at(i);
   }
 
-  *[Symbol.iterator](): IterableIterator<Message> {
+  *[Symbol.iterator](): IterableIterator<M> {
     for (let i = 0; i < this.length; i++) yield this.at(i);
   }
 
   /** The same for an index that is known to be right. @internal */
-  at(i: number): Message {
+  at(i: number): M {
     const start = this.#index[2 * i] as number;
     const word = this.#index[2 * i + 1] as number;
-    return word < 0 ? this.#text(start, word) : new Uint8Array(this.#buffer, this.#base + start, word);
+    const message: Message =
+      word < 0 ? this.#text(start, word) : new Uint8Array(this.#buffer, this.#base + start, word);
+    return message as M; // What the messages are, their reader knows.
   }
 
   #text(start: number, word: number): string {
@@ -106,6 +119,43 @@ export class Batch implements Iterable<Message> {
   }
 }
 
-function noMessage({ length }: Batch, i: number): RangeError {
+/** Values that a handler made: each is read anew at each call. */
+class ValueBatch<M> extends Batch<M> {
+  readonly #json: boolean;
+  readonly #carried: Batched['carried'];
+
+  constructor(parcel: Batched, from: number) {
+    super(parcel, from);
+    this.#json = parcel.values === 'json';
+    this.#carried = parcel.carried;
+  }
+
+  override isText(i: number): boolean {
+    super.isText(i);
+    return false;
+  }
+  override bytes(i: number): Uint8Array {
+    throw isValue(super.byteLength(i), `bytes(${i})`);
+  }
+  override text(i: number): string {
+    throw isValue(super.byteLength(i), `text(${i})`);
+  }
+  override at(i: number): M {
+    // What the values are, their reader knows.
+    if (this.#carried) return this.#carried.value as M;
+    return (this.#json ? JSON.parse(super.text(i)) : deserialize(super.bytes(i))) as M;
+  }
+}
+
+/** The messages of a parcel from `from` on. @internal */
+export function batchOf<M = Message>(parcel: Batched, from = 0): Batch<M> {
+  return parcel.values || parcel.carried ? new ValueBatch<M>(parcel, from) : new Batch<M>(parcel, from);
+}
+
+function isValue(bytes: number, call: string): StreamError {
+  return new StreamError('ERR_GUNPORT_BAD_STATE', `${call}: it is a value (${bytes} bytes), not a message`);
+}
+
+function noMessage({ length }: { readonly length: number }, i: number): RangeError {
   return new RangeError(`a batch of ${length} has no message ${i}`);
 }

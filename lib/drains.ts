@@ -3,7 +3,6 @@
 // Invariant: each wait settles once; what is over is forgotten. Source: WHATWG bufferedAmount; promise F3.
 
 import { type WaitOptions, wait } from './await.ts';
-import { StreamError } from './errors.ts';
 
 interface Drain {
   readonly mark: number;
@@ -36,11 +35,4 @@ export class Drains {
     this.#waiting = this.#waiting.filter((drain) => !settled.includes(drain));
     for (const drain of settled) drain.settle(error);
   }
-}
-
-/** @throws {StreamError} ERR_GUNPORT_OVERLOADED more than four times `maxBuffered` waits. @internal */
-export function checkBuffered(buffered: number, maxBuffered: number): void {
-  if (buffered <= 4 * maxBuffered) return;
-  const text = `${buffered} bytes wait to be sent, more than 4 times maxBuffered (${maxBuffered})`;
-  throw new StreamError('ERR_GUNPORT_OVERLOADED', text, { reason: buffered });
 }

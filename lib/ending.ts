@@ -3,12 +3,10 @@
 // Source: RFC 6455 §7.1.5 and §7.1.6; WHATWG WebSocket close event.
 
 import { type Settle, type WaitOptions, wait } from './await.ts';
-import { describe, fromRecord, type GunportError, OptionError, StreamError, TimeoutError } from './errors.ts';
-import type { CloseResult, StreamState } from './types.ts';
+import { abnormal } from './closing.ts';
+import { fromRecord, type GunportError, StreamError, TimeoutError } from './errors.ts';
+import type { CloseResult } from './types.ts';
 import type { Closed } from './wire.ts';
-
-/** Codes a user may close with; 1005, 1006 and 1015 never go on the wire. Source: RFC 6455 §7.4. */
-const SENDABLE_CODES = new Set([1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014]);
 
 /** Codes with which a peer says goodbye; 1005 is none at all. */
 const GOODBYES: ReadonlySet<number> = new Set([1000, 1001, 1005]);
@@ -82,16 +80,6 @@ export class Ending {
   }
 }
 
-/** What a user is told. */
-export function closeResult({ code, reason, wasClean, error }: Closed): CloseResult {
-  return { code, reason, wasClean, ...(error ? { error: fromRecord(error) as GunportError } : {}) };
-}
-
-/** No closing handshake took place. */
-export function abnormal(error: GunportError | undefined): CloseResult {
-  return { code: 1006, reason: '', wasClean: false, ...(error ? { error } : {}) };
-}
-
 /** What waits for something else when it has closed. */
 export function closedError(): StreamError {
   return new StreamError('ERR_GUNPORT_CLOSED', 'the WebSocket has closed', { phase: 'closed' });
@@ -107,25 +95,4 @@ export function badEnd(closed: Closed): GunportError | undefined {
     phase: 'closed',
     reason: closed.code,
   });
-}
-
-/** @throws {OptionError} a code that may not be sent, a reason above 123 bytes (RFC 6455 §5.5). */
-export function checkClose(code: unknown, reason: unknown): void {
-  const sendable = typeof code === 'number' && (SENDABLE_CODES.has(code) || (code >= 3000 && code <= 4999));
-  if (!sendable || !Number.isInteger(code)) {
-    throw new OptionError(
-      `code must be a close code from 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${describe(code)}`,
-    );
-  }
-  if (typeof reason !== 'string' || Buffer.byteLength(reason) > 123) {
-    throw new OptionError(`reason must be a string of at most 123 bytes, got ${describe(reason)}`);
-  }
-}
-
-/** Why a stream in this state can neither send nor ping. */
-export function notOpen(what: string, state: StreamState): StreamError {
-  if (state === 'closing' || state === 'closed') {
-    return new StreamError('ERR_GUNPORT_CLOSING', `${what}(): the stream is ${state}`, { phase: 'closed' });
-  }
-  return new StreamError('ERR_GUNPORT_NOT_CONNECTED', `${what}(): the stream is ${state}`);
 }

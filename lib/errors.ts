@@ -37,8 +37,14 @@ export type Code =
   | 'ERR_GUNPORT_OWN_FAR_END'
   | 'ERR_GUNPORT_NOT_UP'
   | 'ERR_GUNPORT_NOT_CLONEABLE'
-  // a content handler of the caller's
+  // a handler of the caller's
   | 'ERR_GUNPORT_HANDLER'
+  // what a client asked of its peer, or of itself
+  | 'ERR_GUNPORT_DUPLICATE_ID'
+  | 'ERR_GUNPORT_REPLY'
+  | 'ERR_GUNPORT_AUTH'
+  | 'ERR_GUNPORT_SUBSCRIPTION'
+  | 'ERR_GUNPORT_RATE_LIMITED'
   // getting a connection
   | 'ERR_GUNPORT_LOOKUP'
   | 'ERR_GUNPORT_LOOKUP_TIMEOUT'
@@ -229,7 +235,8 @@ export function fromRecord(record: ErrorRecord): Error {
           new (Class as typeof GunportError)(record.code as Code, record.message, details);
     return error;
   }
-  const error = new Error(record.message, cause === undefined ? undefined : { cause });
+  const Native = NATIVE.find(({ name }) => name === record.name) ?? Error;
+  const error = new Native(record.message, cause === undefined ? undefined : { cause });
   const fields: Record<string, unknown> = {
     name: record.name,
     code: record.code,
@@ -241,6 +248,15 @@ export function fromRecord(record: ErrorRecord): Error {
   }
   return error;
 }
+
+const NATIVE: readonly ErrorConstructor[] = [
+  TypeError,
+  RangeError,
+  SyntaxError,
+  ReferenceError,
+  EvalError,
+  URIError,
+];
 
 /** A short text for any value, for messages. Never throws. @internal */
 export function describe(value: unknown): string {

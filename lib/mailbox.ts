@@ -102,7 +102,7 @@ export class Mailbox {
     this.#port.close();
   }
 
-  post(cast: Cast, transfer?: readonly ArrayBuffer[]): void {
+  post(cast: Cast, transfer?: readonly (ArrayBuffer | MessagePort)[]): void {
     this.#flushCasts();
     this.#port.postMessage(cast, transfer);
   }

@@ -39,7 +39,11 @@ export interface Giver {
   readonly host: string;
   /** Detaches the port and takes all that is untaken; `transfer` lists the memory in it. From here on the
    *  handle is inert. */
-  give(): { readonly port: MessagePort; readonly state: ConnectionState; readonly transfer: ArrayBuffer[] };
+  give(): {
+    readonly port: MessagePort;
+    readonly state: ConnectionState;
+    readonly transfer: (ArrayBuffer | MessagePort)[];
+  };
   /** The commit could not be posted: back as it was. */
   takeBack(state: ConnectionState): void;
 }

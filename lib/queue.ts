@@ -4,7 +4,7 @@
 // leaves it. Order is arrival order, marks (a gap, the end) included.
 // Source: Erlang's selective receive; nats.js' queued iterator.
 
-import { Batch } from './batch.ts';
+import { type Batch, batchOf } from './batch.ts';
 import { StreamError } from './errors.ts';
 import type { Message } from './types.ts';
 import type { Parcel } from './wire.ts';
@@ -178,7 +178,7 @@ export class Queue<M> {
   takeBatch(lend: boolean): { readonly batch: Batch; readonly slab: Uint8Array } | undefined {
     const held = this.#front ?? this.#current();
     if (held === undefined || this.#sealed) return undefined;
-    const batch = held.next === 0 ? held.batch : new Batch(held.parcel, held.next);
+    const batch = held.next === 0 ? held.batch : batchOf(held.parcel, held.next);
     this.#head++;
     this.#front = undefined;
     // Messages that were given before the rest may be views of it, which are valid for ever.
@@ -315,5 +315,5 @@ export class Queue<M> {
 
 /** A parcel of which nothing has been read. */
 function held(parcel: Parcel): Held {
-  return { parcel, batch: new Batch(parcel), next: 0 };
+  return { parcel, batch: batchOf(parcel), next: 0 };
 }

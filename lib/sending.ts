@@ -3,13 +3,10 @@
 // nothing is posted but from `flush()`, in the order of the calls. Source: WHATWG bufferedAmount; promise F3.
 
 import type { WaitOptions } from './await.ts';
-import { checkBuffered, Drains } from './drains.ts';
-import { describe, OptionError } from './errors.ts';
+import { Drains } from './drains.ts';
 import { Layout } from './layout.ts';
+import { checkBuffered, checkSendable, lay, type Sendable } from './sendable.ts';
 import type { Cast } from './wire.ts';
-
-/** What can be sent as one message: text as a string, anything else as binary. It is copied. */
-export type Sendable = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
 
 /** @internal */
 export class Sending {
@@ -50,11 +47,11 @@ export class Sending {
     checkBuffered(this.buffered, this.#maxBuffered);
     if (typeof data === 'string') this.#layout.text(data);
     else if (Array.isArray(data)) {
-      for (const one of data) assertSendable(one);
-      for (const one of data) this.#lay(one);
+      for (const one of data) checkSendable(one);
+      for (const one of data) lay(one, this.#layout);
     } else {
-      assertSendable(data);
-      this.#lay(data);
+      checkSendable(data);
+      lay(data, this.#layout);
     }
     if (!this.#scheduled) {
       this.#scheduled = true;
@@ -64,13 +61,15 @@ export class Sending {
     return this.buffered <= this.#maxBuffered;
   }
 
-  flush(): void {
+  /** `secret`: frames of it are not shown to who listens to them. */
+  flush(secret = false): void {
     this.#scheduled = false;
     if (this.#layout.bytes === 0) return;
     const { image, messages, bytes } = this.#layout.take();
     this.#sent += bytes;
+    const type = secret ? 'sendSecret' : 'send';
     // The layout hands over memory of its own.
-    this.#post({ type: 'send', stream: this.#stream, image, messages }, [image.buffer as ArrayBuffer]);
+    this.#post({ type, stream: this.#stream, image, messages }, [image.buffer as ArrayBuffer]);
   }
 
   /** Resolves when all that was sent until now has left the process. */
@@ -92,17 +91,4 @@ export class Sending {
     this.#flushed = this.#sent;
     this.#drains.settle(error);
   }
-
-  #lay(data: Sendable): void {
-    if (typeof data === 'string') this.#layout.text(data);
-    else if (ArrayBuffer.isView(data)) {
-      this.#layout.binary(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    } else this.#layout.binary(new Uint8Array(data));
-  }
-}
-
-function assertSendable(data: unknown): asserts data is Sendable {
-  if (typeof data === 'string' || ArrayBuffer.isView(data)) return;
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return;
-  throw new OptionError(`a message must be a string, an ArrayBuffer or a view of one, got ${describe(data)}`);
 }

@@ -342,3 +342,31 @@ export interface RetryDecision {
   readonly retries: number;
   readonly timeout: number;
 }
+
+/** An attempt that is about to be made. */
+export interface AttemptInfo {
+  /** Counts the times it came up: the number it will have, from 1. */
+  readonly attempt: number;
+  /** Failures in a row before it. */
+  readonly failures: number;
+  /** Where the attempt before went, or what `connect()` was given; without credentials. */
+  readonly url: string;
+  /** What the last attempt ended with. */
+  readonly lastError: GunportError | undefined;
+}
+
+/** A failed attempt or a lost WebSocket, as a handler's `retrying` is told of it. */
+export interface FailureInfo {
+  readonly error: GunportError;
+  /** In a row, from 1. */
+  readonly failures: number;
+  /** Retries that are left. */
+  readonly left: number;
+  /** Whether the WebSocket had been open in this attempt. */
+  readonly wasUp: boolean;
+}
+
+/** `false` gives up; `{ delay }` makes another attempt in so many milliseconds, 0 to 2 147 483 647; `undefined` leaves it to
+ *  the connection's own policy. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is one.
+export type RetryChoice = false | { readonly delay: number } | undefined | void;

@@ -8,8 +8,10 @@ import type { MessagePort } from 'node:worker_threads';
 import type { CookiePlacing } from './cookies/cookiewire.ts';
 import type { ErrorRecord } from './errors.ts';
 import type { HandoverEvent, ThreadEvents } from './events/eventwire.ts';
+import type { Carried, HandlingCast, HandlingNotice, ValueForm } from './handling/handlingwire.ts';
 import type { Hop, HttpCast, HttpNotice, HttpRecord, HttpSettings } from './httpwire.ts';
 import type { ModuleReference } from './options.ts';
+import type { AdviceCast, AdviceQuestion, RetrySettings } from './retrywire.ts';
 import type {
   ConnectionCounters,
   ConnectionStatus,
@@ -40,6 +42,10 @@ export interface WsSettings {
   readonly closingTimeout: number;
   /** Opened by connect(): upgraded again after each reconnect, under the same stream id. */
   readonly spans: boolean;
+  /** Its path was renewed, and may hold a secret: it is not shown. */
+  readonly secretPath?: true | undefined;
+  /** Your code beside the socket, or `'inline'` on the owner's thread. Its options travel once, in 'upgrade'. */
+  readonly handler?: ModuleReference | 'inline' | undefined;
 }
 
 export interface CompressSettings {
@@ -52,7 +58,7 @@ export interface CompressSettings {
 }
 
 /** Options of a connection after checking. */
-export interface Settings {
+export interface Settings extends RetrySettings {
   readonly transport: 'tcp' | 'tls' | 'unix';
   readonly host: string;
   readonly port: number;
@@ -73,11 +79,6 @@ export interface Settings {
   readonly lookupTimeout: number;
   readonly connectTimeout: number;
   readonly tlsTimeout: number;
-  readonly retry: number;
-  /** Whether the first attempts may be retried too: open() yes, connect() only when `retry` was given. */
-  readonly retryFirst: boolean;
-  readonly retryTimeout: number | undefined;
-  readonly retryFun: 'ask' | ModuleReference | undefined;
   readonly onOwnerDown: 'shutdown' | 'rehome';
   /** For wsUpgrade() calls that give no options of their own. */
   readonly ws: WsSettings;
@@ -110,6 +111,10 @@ export type Cast =
       readonly ws: WsSettings;
       /** The tunnel that it goes through: a stream. */
       readonly tunnel?: number | undefined;
+      /** Of its handler. */
+      readonly options?: unknown;
+      /** Its handler, on the owner's thread, has a say in retries. */
+      readonly decides?: boolean | undefined;
     }
   | {
       readonly type: 'ping';
@@ -128,13 +133,8 @@ export type Cast =
   | { readonly type: 'info'; readonly id: number }
   // first word of each new owner
   | { readonly type: 'owner'; readonly threadId: number; readonly transfers: number }
-  | { readonly type: 'retry'; readonly id: number; readonly decision: RetryAnswer };
-
-/** What the owner's retryFun said; undefined when there is none to ask (any more). */
-export type RetryAnswer =
-  | { readonly retries: number; readonly timeout: number }
-  | { readonly error: ErrorRecord }
-  | undefined;
+  | HandlingCast
+  | AdviceCast;
 
 // ── process → owner ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,6 +155,10 @@ export interface Parcel {
   readonly ascii: boolean;
   /** Payload bytes in it: what counts against the credit. */
   readonly bytes: number;
+  /** They are values; undefined: texts and bytes. */
+  readonly values?: ValueForm | undefined;
+  /** The one value in it, in place of bytes in the slab. */
+  readonly carried?: Carried | undefined;
 }
 
 /** Set in an index word for a text message; the lower 31 bits are the length. */
@@ -212,14 +216,8 @@ export type Notice =
   | { readonly type: 'streamInfo'; readonly id: number; readonly info: StreamInfo | undefined }
   // a ping, or an info, that cannot be answered
   | { readonly type: 'failedCall'; readonly id: number; readonly error: ErrorRecord }
-  | {
-      readonly type: 'askRetry';
-      readonly id: number;
-      readonly left: number;
-      readonly failures: number;
-      readonly wasUp: boolean;
-      readonly error: ErrorRecord;
-    }
+  | AdviceQuestion
+  | HandlingNotice
   // the last word: the process ended by itself
   | { readonly type: 'end'; readonly reason: DownRecord };
 
