@@ -3,6 +3,7 @@
 // Invariant: it ends exactly once, with the last part or with one error; it is read in one way at a time; what was read
 // is told to its process, which has no more than so much under way. Source: gun:await/4, gun:await_body/4; S1, S2, F1.
 
+import type { MessagePort } from 'node:worker_threads';
 import { headOf, isLast, noEvents, noticeOf, recorded, responseOf } from './answers.ts';
 import { type WaitOptions, wait } from './await.ts';
 import { type ChunkSource, Chunks, readBody } from './chunks.ts';
@@ -241,7 +242,7 @@ export abstract class Answer implements AsyncIterable<Uint8Array> {
   }
 
   /** What nobody has been given, copied; `memory` collects what moves with it. @internal */
-  protected untaken(stream: number, memory: ArrayBuffer[]): readonly HttpNotice[] {
+  protected untaken(stream: number, memory: (ArrayBuffer | MessagePort)[]): readonly HttpNotice[] {
     return this.#notices.untaken.map((notice) => recorded(notice, stream, memory));
   }
 

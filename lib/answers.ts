@@ -2,6 +2,7 @@
 // Called by answer.ts. Pure. Source: Gun's gun_inform, gun_response, gun_data, gun_sse, gun_trailers, gun_push,
 // gun_tunnel_up and gun_upgrade.
 
+import type { MessagePort } from 'node:worker_threads';
 import { describe, StreamError } from './errors.ts';
 import type { HttpNotice } from './httpwire.ts';
 import { headersOf } from './protocol/headers.ts';
@@ -88,7 +89,7 @@ export function isLast(notice: HttpNotice): boolean {
 export function recorded(
   notice: StreamNotice | EventCursor,
   stream: number,
-  memory: ArrayBuffer[],
+  memory: (ArrayBuffer | MessagePort)[],
 ): HttpNotice {
   if (notice instanceof EventCursor) return { type: 'sse', stream, fin: false, events: notice.rest() };
   if (notice.type === 'data') {

@@ -4,11 +4,12 @@
 // abort or hand-over; given away, it is inert. Source: Gun's module gun; promises O1 to O8, S1 to S4.
 
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
-import type { RetryFunction } from './advice.ts';
+import type { Advice } from './advice.ts';
 import type { BodyOptions } from './answer.ts';
 import { checkWait, type WaitOptions, wait } from './await.ts';
 import type { CookieJar } from './cookies/cookies.ts';
 import { describe, type GunportError, OptionError, StreamError } from './errors.ts';
+import type { CheckedHandler } from './handlersettings.ts';
 import { checkTunnelReference } from './httpsettings.ts';
 import type { Monitor, MonitorOptions } from './monitor.ts';
 import type { UpgradeOptions } from './options.ts';
@@ -47,12 +48,14 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   readonly #owned: Owned<Connection>;
   /** Whose home is this thread. */
   #cookies: Pick<CookieJar, 'sync'> | undefined;
+  /** Of WebSockets that are given none of their own. */
+  #handling: CheckedHandler | undefined;
 
   /** @internal */
-  constructor(port: MessagePort, state: ConnectionState, retryFun?: RetryFunction) {
+  constructor(port: MessagePort, state: ConnectionState, advice?: Advice) {
     super();
     this.id = state.id;
-    this.#owned = new Owned<Connection>(this, port, state, retryFun);
+    this.#owned = new Owned<Connection>(this, port, state, advice);
     this.streams = this.#owned.roster.all;
   }
 
@@ -65,6 +68,12 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   /** What this thread has heard from one connection of this jar is known to the next request on another. @internal */
   sharing(cookies: Pick<CookieJar, 'sync'> | undefined): this {
     this.#cookies = cookies;
+    return this;
+  }
+
+  /** What its opener has said of handlers. @internal */
+  handledBy(handling: CheckedHandler | undefined): this {
+    this.#handling = handling;
     return this;
   }
 
@@ -227,13 +236,14 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   wsUpgrade(path: string, options?: UpgradeOptions): WsStream<Connection> {
     this.#owned.assertUsable();
     this.#cookies?.sync();
-    const { ws } = checkWs(path, options, this.#owned.state.settings);
-    return this.#owned.openWebSocket(ws, this.through(options));
+    const { ws, handling } = checkWs(path, options, this.#owned.state.settings, this.#handling);
+    return this.#owned.openWebSocket(ws, handling, this.through(options));
   }
 
   /** connect()'s own: its stream spans reconnects. @internal */
   upgradeFirst(): WsStream<Connection> {
-    return this.#owned.openWebSocket({ ...this.#owned.state.settings.ws, spans: true });
+    const { ws } = this.#owned.state.settings;
+    return this.#owned.openWebSocket({ ...ws, spans: true }, this.#handling);
   }
 
   /** Gun's ws_send: `stream.send` by another name. */

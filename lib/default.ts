@@ -7,12 +7,14 @@ import { isMainThread, MessageChannel, postMessageToThread, receiveMessageOnPort
 import type { Connection } from './connection.ts';
 import { portsOf } from './cookies/cookiewire.ts';
 import { OptionError } from './errors.ts';
+import type { WithHandler } from './handler.ts';
 import { listenToThreads } from './inbox.ts';
 import { join, lineTo } from './lifeline.ts';
-import { connectWith, type Opener, openWith, type Placing } from './open.ts';
+import { connectWith, type Opener, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import { hostHere, Pool } from './pool.ts';
 import type { OpenTarget } from './settings.ts';
+import type { Message } from './types.ts';
 import type { FromHost, Hello } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
@@ -31,22 +33,30 @@ function defaultPool(): Pool {
   return pool;
 }
 
+/** The default pool of this thread, if it has one. @internal */
+export function poolHere(): Pool | undefined {
+  return pool;
+}
+
 listenToThreads();
 // What other threads open through this one goes to its default pool.
 if (isMainThread) hostHere((placing) => defaultPool().place(placing));
 
 /** Opens a WebSocket in a worker thread: `open` + `awaitUp` + `wsUpgrade`. Resolves with it when it is up; rejects
  *  with its first failure unless `retry` was given; once it has been up, the retries apply.
- *  (`connection.connect` is Gun's CONNECT, another thing.)
+ *  (`connection.connect` is Gun's CONNECT, another thing.) `M`: what its handler delivers.
  *  @throws {OptionError} a bad option, named with its value. @throws {ConnectionError} with `phase` and `cause`.
  *  @throws {TimeoutError} ERR_GUNPORT_ABORTED.
  *  @example
  *  const feed = await connect('wss://feed.example/trades');
  *  for await (const message of feed) console.log(message); */
-export async function connect(url: OpenTarget, options?: PooledOptions): Promise<WsStream<Connection>> {
+export async function connect<M = Message>(
+  url: OpenTarget,
+  options?: WithHandler<PooledOptions, M> | PooledOptions,
+): Promise<WsStream<Connection, M>> {
   const { chosen, rest } = choose(options);
-  if (chosen) return chosen.connect(url, rest);
-  return connectWith(atMain, url, rest);
+  if (chosen) return chosen.connect<M>(url, rest);
+  return connectWith<M>(atMain, url, rest);
 }
 
 /** Opens a connection in a worker thread; returns at once, and retries as Gun does. Source: gun:open/3.
@@ -58,6 +68,13 @@ export function open(target: OpenTarget, options?: PooledOptions): Connection {
   const { chosen, rest } = choose(options);
   if (chosen) return chosen.open(target, rest);
   return openWith(atMain, target, rest);
+}
+
+/** What `connect` resolves with, at once: it may never be open. Bad options throw. @internal */
+export function feedOf(url: OpenTarget, options?: PooledOptions): WsStream<Connection> {
+  const { chosen, rest } = choose(options);
+  if (chosen) return chosen.feedOf(url, rest);
+  return openFeed(atMain, url, rest);
 }
 
 function choose(options: PooledOptions | undefined): {

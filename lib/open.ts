@@ -5,6 +5,7 @@
 
 import { MessageChannel, type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
 import { whenAborted } from './aborts.ts';
+import { Advice } from './advice.ts';
 import { checkWait } from './await.ts';
 import { Connection } from './connection.ts';
 import type { CookiePlacing } from './cookies/cookiewire.ts';
@@ -42,14 +43,16 @@ export function openWith(
   options: OpenOptions | undefined,
   connecting = false,
 ): Connection {
-  const { settings, retryFun, isolated, cookies } = checkOpen(target, options, connecting, ['signal']);
+  const checked = checkOpen(target, options, connecting, ['signal']);
+  const { settings, retryFun, renew, isolated, cookies, handling } = checked;
   const signal = options?.signal;
   checkWait(0, signal);
   if (signal?.aborted) throw abortedBy(signal);
   const { port1, port2 } = new MessageChannel();
   const id = newId();
-  const handle = new Connection(port1, firstState(id, opener.hostId, settings), retryFun).begin();
-  handle.sharing(cookies?.jar);
+  const advice = new Advice({ retryFun, renew });
+  const handle = new Connection(port1, firstState(id, opener.hostId, settings), advice).begin();
+  handle.sharing(cookies?.jar).handledBy(handling);
   const place = { id, settings, isolated, ownerThreadId: ownThreadId };
   opener.place({ ...place, port: port2, cookies: cookies?.place() });
   if (signal && !connecting) closeOnAbort(handle, signal);
@@ -57,17 +60,29 @@ export function openWith(
   return handle;
 }
 
-/** open + wsUpgrade of a stream that spans reconnects. @internal */
-export async function connectWith(
+/** The stream of connect() at once, before it is open. Where it never is, it ends with the failure, and its connection
+ *  with it. @internal */
+export function openFeed(
   opener: Opener,
   target: OpenTarget,
   options: OpenOptions | undefined,
-): Promise<WsStream<Connection>> {
+): WsStream<Connection> {
+  const connection = openWith(opener, target, options, true);
+  if (options?.signal) closeOnAbort(connection, options.signal);
+  return connection.upgradeFirst();
+}
+
+/** open + wsUpgrade of a stream that spans reconnects. @internal */
+export async function connectWith<M>(
+  opener: Opener,
+  target: OpenTarget,
+  options: OpenOptions | undefined,
+): Promise<WsStream<Connection, M>> {
   const connection = openWith(opener, target, options, true);
   const stream = connection.upgradeFirst();
   try {
     await stream.opened({ signal: options?.signal });
-    return stream;
+    return stream as unknown as WsStream<Connection, M>; // What its handler delivers, its opener knows.
   } catch (error) {
     // Nothing stays behind a failed connect: its process is gone before the caller hears of it.
     const { down } = connection.monitor();

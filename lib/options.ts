@@ -5,7 +5,8 @@
 
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import type { MessagePort } from 'node:worker_threads';
-import type { HttpVersion, RetryDecision, RetryInfo } from './types.ts';
+import type { BackoffOptions } from './backoffoptions.ts';
+import type { AttemptInfo, HttpVersion, RetryDecision, RetryInfo } from './types.ts';
 
 /** A function of yours that must run beside the socket: it is loaded there, since functions cannot cross threads. */
 export interface ModuleReference {
@@ -14,6 +15,18 @@ export interface ModuleReference {
   /** Name of the export. Default `'default'`. */
   export?: string | undefined;
 }
+
+/** Your module, loaded in the connection's thread. */
+export interface HandlerReference extends ModuleReference {
+  /** Data for it: copied, so no functions. */
+  options?: unknown;
+  /** Run the same module on the caller's thread instead, for debugging and tests. The socket stays in its worker; such a
+   *  WebSocket cannot be handed over. Default false. */
+  inline?: boolean | undefined;
+}
+
+/** A `HandlerFactory`, which has its type where it is known what the handler delivers. */
+export type HandlerFunction = CallableFunction;
 
 /** A module that exports a `ContentHandlerFunction`, and what it is given. */
 export interface ContentHandlerReference extends ModuleReference {
@@ -106,6 +119,18 @@ export type HeaderFields =
   | Record<string, string | number | readonly (string | number)[]>
   | Iterable<readonly [string, string | number]>;
 
+/** What an attempt is made with, where that is not what the options say. */
+export interface Renewal {
+  /** ws: or wss: (of `open()` also http: and https:). Its host, port, path and query, and its user name and password in
+   *  place of those that were given. TLS options, proxies and the rest stay. It is not shown: `url` and `origin` stay what
+   *  was opened. */
+  url?: string | URL | undefined;
+  /** Laid over those of the options, by name. */
+  headers?: HeaderFields | undefined;
+  /** In place of those of the options. */
+  subprotocols?: readonly string[] | undefined;
+}
+
 /** Options of one WebSocket. */
 export interface WsOptions {
   /** Request headers. A value may be an array: one field a value. */
@@ -128,6 +153,11 @@ export interface WsOptions {
   pongTimeout?: number | undefined;
   /** How long the peer may take over the closing handshake. Default 15 000. Source: Gun ws_opts closing_timeout. */
   closingTimeout?: number | undefined;
+  /** Your code beside the socket: a module, which is loaded in the connection's thread before the socket is dialled, or, of
+   *  `wsUpgrade()`, before its request is sent. What it delivers comes in place of the messages. A function, or a module
+   *  with `inline: true`, runs on the owner's thread: for debugging and tests. Of `open()`, for each `wsUpgrade()` of this
+   *  owner. Default none. Source: WebsockexNova's ConnectionHandler. */
+  handler?: HandlerReference | HandlerFunction | undefined;
 }
 
 /** Options of one `wsUpgrade()`. */
@@ -317,16 +347,37 @@ export interface OpenOptions extends WsOptions, HttpOptions {
   /** For the TLS handshake. Default 10 000. */
   tlsTimeout?: number | undefined;
   /** Attempts after a failure or a loss; 0 none, Infinity for ever. Counted anew once the connection has been
-   *  up for 5 s. Default 5 (`connect()` rejects on its first failure unless this was given). Source: Gun retry. */
+   *  up for `backoff.stableAfter`, 5 s. Default 5 (`connect()` rejects on its first failure unless this was given).
+   *  Source: Gun retry. */
   retry?: number | undefined;
-  /** Between two attempts; the first is made at once. Default: 250 ms doubling to 30 000, with jitter.
+  /** Between two attempts, always the same; the first is made at once. Default: as `backoff` says.
    *  Source: Gun retry_timeout. */
   retryTimeout?: number | undefined;
+  /** Between two attempts, where `retryTimeout` is not given. Default: the first at once, then 250 ms doubling to 30 000,
+   *  half of each by chance. */
+  backoff?: BackoffOptions | undefined;
   /** Decides instead: told how many retries are left and of the failure. A function runs with the thread that
    *  opened the connection and stays behind in a transfer (the default policy goes on); a module reference runs
    *  beside the socket and moves along. Not called when no retry is left; answering `retries: 0` means one last
-   *  attempt, throwing means none. Source: Gun retry_fun. */
-  retryFun?: ((left: number, info: RetryInfo) => RetryDecision) | ModuleReference | undefined;
+   *  attempt, throwing means none. It may give a promise; what has not come within 5 s is as if there were none.
+   *  Source: Gun retry_fun. */
+  retryFun?:
+    | ((left: number, info: RetryInfo) => RetryDecision | Promise<RetryDecision>)
+    | ModuleReference
+    | undefined;
+  /** Asked before each attempt, the first too, what to make it with: another URL, another token. `undefined`: as the
+   *  options say. A function runs with the thread that opened the connection; where it does not answer within 5 s, or has
+   *  stayed behind in a transfer, its last answer counts. A module reference runs beside the socket, for `connectTimeout`
+   *  at most, and moves along. Throwing fails the attempt with ERR_GUNPORT_HANDLER, and retries follow as after any
+   *  failure; a bad answer fails it for good with ERR_GUNPORT_OPTION. Default none. */
+  renew?:
+    | ((info: AttemptInfo) => Renewal | undefined | Promise<Renewal | undefined>)
+    | ModuleReference
+    | undefined;
+  /** Close codes of the peer after which `connect()`'s WebSocket comes back, 1005 for a close without one; `'any'`:
+   *  all that we have not asked for, also what we close for ourselves (1002, 1007, 1009). A lost socket is none of them:
+   *  that always comes back. Default `[1012, 1013]`. */
+  reconnectOn?: readonly number[] | 'any' | undefined;
   /** When the owner's thread ends: `'shutdown'` closes politely, `'rehome'` offers the connection to the host as
    *  `pool.on('orphan')`. Default `'shutdown'`. */
   onOwnerDown?: 'shutdown' | 'rehome' | undefined;

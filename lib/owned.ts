@@ -5,12 +5,13 @@
 
 import type { EventEmitter } from 'node:events';
 import { type MessagePort, threadId as ownThreadId } from 'node:worker_threads';
-import { advise, type RetryFunction } from './advice.ts';
+import { Advice } from './advice.ts';
 import { closingDeadline, type Settle, wait } from './await.ts';
 import { Calls } from './calls.ts';
 import { LONGEST } from './checks.ts';
 import { awaitError, downError, isThreadDeath, streamError } from './down.ts';
 import { fromRecord, type GunportError, OwnerError } from './errors.ts';
+import type { CheckedHandler } from './handlersettings.ts';
 import { Hold, notOwner } from './hold.ts';
 import type { CheckedRequest } from './httpsettings.ts';
 import type { Road } from './httpwire.ts';
@@ -50,9 +51,9 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   readonly monitors: Monitors<C>;
   readonly hold: Hold = new Hold();
   readonly calls: Calls;
+  readonly advice: Advice;
   readonly #handle: C;
   readonly #mailbox: Mailbox;
-  readonly #retryFun: RetryFunction | undefined;
   readonly #ups = new Set<Settle<UpNotice>>();
   readonly #watcher: Watcher = { processDown: (reason) => this.#died(reason) };
   readonly #nursery = new Nursery();
@@ -60,10 +61,10 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   #state: State;
   #vigil: NodeJS.Timeout | undefined;
 
-  constructor(handle: C, port: MessagePort, state: ConnectionState, retryFun: RetryFunction | undefined) {
+  constructor(handle: C, port: MessagePort, state: ConnectionState, advice: Advice = new Advice()) {
     this.#handle = handle;
     this.#state = state;
-    this.#retryFun = retryFun;
+    this.advice = advice;
     this.monitors = new Monitors(handle);
     const reader = { notice: (notice: Notice) => this.#notice(notice), closed: () => this.#closed() };
     this.#mailbox = new Mailbox(port, reader);
@@ -102,7 +103,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     if (this.monitors.reason) throw awaitError(this.monitors.reason);
   }
 
-  post(cast: Cast, memory?: readonly ArrayBuffer[]): void {
+  post(cast: Cast, memory?: readonly (ArrayBuffer | MessagePort)[]): void {
     this.#mailbox.post(cast, memory);
   }
 
@@ -122,10 +123,9 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   // ── streams ───────────────────────────────────────────────────────────────────────────────────────────────
 
   /** `tunnel`: what it goes through. */
-  openWebSocket(ws: WsSettings, tunnel?: Stream<C> | undefined): WsStream<C> {
-    const id = this.#newStream();
-    const stream = this.roster.addWebSocket(id, ws, tunnel?.origin);
-    this.post({ type: 'upgrade', stream: id, ws, ...(tunnel && { tunnel: tunnel.id }) });
+  openWebSocket(ws: WsSettings, handling?: CheckedHandler, tunnel?: Stream<C>): WsStream<C> {
+    const stream = this.roster.addWebSocket(this.#newStream(), ws, tunnel?.origin, handling?.making);
+    stream.ask(tunnel?.id, handling?.options);
     return stream;
   }
 
@@ -167,6 +167,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     return {
       origin: this.#state.settings.origin,
       maxBuffered: this.#state.settings.maxBuffered,
+      connectTimeout: this.#state.settings.connectTimeout,
       usable: () => this.assertUsable(),
       readable: () => this.hold.assertUsable(),
       post: (cast, memory) => this.post(cast, memory),
@@ -176,6 +177,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       reading: () => this.#holdOpen(),
       reclaim: (error) => this.hold.reclaim(error),
       settled: () => this.hold.settled(),
+      adviseBy: (adviser) => this.advice.add(adviser),
       give: (stream, target, options) => this.give(target, options, stream),
     };
   }
@@ -207,6 +209,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     const { status, attempt } = this.#state;
     if (status === 'closing') throw new OwnerError('ERR_GUNPORT_CLOSING', 'the connection is closing');
     if (attempt === 0) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'the connection has never been up');
+    this.roster.assertGivable();
   }
 
   #giver(): Giver {
@@ -217,7 +220,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       threadId,
       host,
       give: () => {
-        const memory: ArrayBuffer[] = [];
+        const memory: (ArrayBuffer | MessagePort)[] = [];
         const streams = this.roster.records(memory);
         this.#mailbox.flushAcks();
         const transfers = this.#state.transfers + 1;
@@ -286,6 +289,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         return;
       case 'up':
         this.#is('up', { attempt: notice.attempt, protocol: notice.protocol });
+        this.advice.connected(notice);
         for (const settle of [...this.#ups]) settle(undefined, this.#up());
         return shielded(() => this.#handle.emit('up', this.#up()));
       case 'tunnelUp': {
@@ -297,7 +301,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         return this.#lost(notice);
       case 'failed':
         this.#state = { ...this.#state, lastError: notice.error };
-        return;
+        return this.advice.waiting(notice);
       case 'bundle':
         this.#nursery.arrived(this.roster.bundle(notice.notices));
         return this.monitors.reason && this.#holdOpen();
@@ -312,7 +316,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
         );
       }
       case 'askRetry':
-        return this.post({ type: 'retry', id: notice.id, decision: advise(this.#retryFun, notice) });
+      case 'askRenewal':
+        return this.advice.answer(notice, (cast) => this.hold.isGiven || this.post(cast));
       case 'end':
         return this.#died(notice.reason);
       default: {
@@ -351,6 +356,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     this.#state = { ...this.#state, status: 'dead', protocol: undefined };
     this.hold.interrupt(downError(reason));
     this.#rejectPending(awaitError(reason));
+    // Else its streams' own ends are on their way.
+    if (isThreadDeath(record)) this.roster.died(downError(reason));
     if (this.#mailbox.closed) this.#endStreams();
     else if (isThreadDeath(record)) this.#mailbox.complete();
     else this.#holdOpen();

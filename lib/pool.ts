@@ -13,15 +13,16 @@ import { integer, LONGEST, own } from './checks.ts';
 import { Connection } from './connection.ts';
 import { portsOf } from './cookies/cookiewire.ts';
 import { ConnectionError, describe, GunportError, OptionError, toRecord } from './errors.ts';
+import type { WithHandler } from './handler.ts';
 import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
 import { shielded } from './listeners.ts';
 import { downReason } from './monitor.ts';
-import { connectWith, type Opener, openWith, type Placing } from './open.ts';
+import { connectWith, type Opener, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
 import { Thread } from './spawn.ts';
-import type { ThreadDown } from './types.ts';
+import type { Message, ThreadDown } from './types.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
@@ -132,11 +133,20 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
   }
 
   /** Opens a WebSocket: resolves with it when it is up, rejects with its first failure unless `retry` was given.
-   *  (`connection.connect` is Gun's CONNECT, another thing.)
+   *  (`connection.connect` is Gun's CONNECT, another thing.) `M`: what its handler delivers.
    *  @throws {OptionError} @throws {ConnectionError} with phase and cause. @throws {TimeoutError} ERR_GUNPORT_ABORTED. */
-  async connect(url: OpenTarget, options?: OpenOptions): Promise<WsStream<Connection>> {
+  async connect<M = Message>(
+    url: OpenTarget,
+    options?: WithHandler<OpenOptions, M> | OpenOptions,
+  ): Promise<WsStream<Connection, M>> {
     this.assertOpen();
-    return connectWith(this.#opener, url, options);
+    return connectWith<M>(this.#opener, url, options);
+  }
+
+  /** What `connect` resolves with, at once. @internal */
+  feedOf(url: OpenTarget, options?: OpenOptions): WsStream<Connection> {
+    this.assertOpen();
+    return openFeed(this.#opener, url, options);
   }
 
   /** The threads and what lives in them. */

@@ -2,8 +2,10 @@
 // Held by owned.ts. Invariant: each notice goes to the stream it names, or counts as read; a stream that has ended and
 // holds nothing more is forgotten. Source: promises O1 and O5.
 
+import type { MessagePort } from 'node:worker_threads';
 import { ById } from './byid.ts';
-import type { GunportError } from './errors.ts';
+import { type GunportError, OwnerError } from './errors.ts';
+import type { Making } from './handlersettings.ts';
 import type { HttpNotice, RequestSettings } from './httpwire.ts';
 import { Stream } from './stream.ts';
 import type { StreamHost } from './streamhost.ts';
@@ -11,7 +13,7 @@ import type { Notice, StreamRecord, WsSettings } from './wire.ts';
 import { WsStream } from './wsstream.ts';
 
 /** A stream of either kind. */
-export type AnyStream<C = unknown> = Stream<C> | WsStream<C>;
+export type AnyStream<C = unknown> = Stream<C> | WsStream<C, unknown>;
 
 const NOTHING: readonly never[] = [];
 
@@ -47,8 +49,8 @@ export class Roster<C> {
     for (const record of pushed) this.#make(record);
   }
 
-  /** `origin`: of the far end of a tunnel. */
-  addWebSocket(stream: number, ws: WsSettings, origin?: string | undefined): WsStream<C> {
+  /** `origin`: of the far end of a tunnel; `making`: of a handler that runs on this thread. */
+  addWebSocket(stream: number, ws: WsSettings, origin?: string | undefined, making?: Making): WsStream<C> {
     const fresh = { upgraded: undefined, closed: undefined, error: undefined, over: undefined };
     const nothing = { acked: 0, replies: [], untaken: [], sentBytes: 0, flushedBytes: 0 };
     const record: StreamRecord = {
@@ -60,7 +62,7 @@ export class Roster<C> {
       ...fresh,
       ...nothing,
     };
-    return this.#make(record) as WsStream<C>; // As its record says.
+    return this.#make(record, making) as WsStream<C>; // As its record says.
   }
 
   addRequest(
@@ -93,10 +95,10 @@ export class Roster<C> {
     return this.#make(record) as Stream<C>; // As its record says.
   }
 
-  #make(record: StreamRecord): AnyStream<C> {
+  #make(record: StreamRecord, making?: Making): AnyStream<C> {
     const made =
       record.kind === 'ws'
-        ? new WsStream<C>(this.#handle, this.#host, record)
+        ? new WsStream<C>(this.#handle, this.#host, record, making)
         : new Stream<C>(this.#handle, this.#host, record, this.#requestOf);
     this.all.set(record.stream, made);
     return made;
@@ -158,8 +160,17 @@ export class Roster<C> {
     for (const stream of this.all.values()) stream.seal(sealed);
   }
 
-  records(memory: ArrayBuffer[]): StreamRecord[] {
+  records(memory: (ArrayBuffer | MessagePort)[]): StreamRecord[] {
     return [...this.all.values()].map((stream) => stream.record(memory));
+  }
+
+  /** @throws {OwnerError} ERR_GUNPORT_UNSUPPORTED a handler runs on this thread. */
+  assertGivable(): void {
+    for (const stream of this.all.values()) {
+      if (!(stream instanceof WsStream && stream.isInline)) continue;
+      const text = `the handler of stream ${stream.id} runs on this thread: it cannot be handed over`;
+      throw new OwnerError('ERR_GUNPORT_UNSUPPORTED', text);
+    }
   }
 
   /** A commit could not be posted. */
@@ -173,6 +184,11 @@ export class Roster<C> {
 
   give(error: Parameters<WsStream['give']>[0]): void {
     for (const stream of this.all.values()) stream.give(error);
+  }
+
+  /** Their process is gone: calls end at once, and what it had posted is still read. */
+  died(error: GunportError): void {
+    for (const stream of this.all.values()) stream.died(error);
   }
 
   finish(error: Parameters<WsStream['finish']>[0]): void {

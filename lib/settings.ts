@@ -2,10 +2,11 @@
 // Called by connect, open and wsUpgrade, before anything is started; options.ts has the defaults in words.
 // Invariant: whatever leaves here survives structured clone unchanged and shares no memory with the caller.
 // Options are read by own property only. Functions that must run beside the socket leave as module references;
-// retryFun alone may stay a function: it is asked across the port.
+// retryFun and renew may stay functions: they are asked across the port.
 // Source: Gun's opts() and ws_opts().
 
 import { isIP } from 'node:net';
+import type { AdviceFunctions } from './advice.ts';
 import {
   checkSignal,
   flag,
@@ -23,10 +24,12 @@ import {
 } from './checks.ts';
 import { checkCookies } from './cookies/cookies.ts';
 import { describe, OptionError } from './errors.ts';
+import { type CheckedHandler, checkHandler } from './handlersettings.ts';
 import { checkHttp, checkTunnelReference, HTTP_OPTIONS } from './httpsettings.ts';
 import type { Hop, Leg } from './httpwire.ts';
 import type { OpenOptions, UpgradeOptions } from './options.ts';
 import { checkProxies } from './proxies.ts';
+import { checkRetry, RETRY_OPTIONS } from './retrysettings.ts';
 import { bareLeg, checkBare, checkRoad, type Standards } from './roads.ts';
 import { basic, checkPath, checkTarget, type Endpoint, type Place } from './target.ts';
 import type { CompressSettings, Settings, WsSettings } from './wire.ts';
@@ -43,12 +46,14 @@ export const WS_OPTIONS: readonly string[] = [
   'keepalive',
   'pongTimeout',
   'closingTimeout',
+  'handler',
 ];
 
 /** The names in OpenOptions. What else a caller reads itself (`pool`) is its business. @internal */
 export const OPEN_OPTIONS: readonly string[] = [
   ...WS_OPTIONS,
   ...HTTP_OPTIONS,
+  ...RETRY_OPTIONS,
   'tls',
   'proxy',
   'socketPath',
@@ -61,9 +66,6 @@ export const OPEN_OPTIONS: readonly string[] = [
   'lookupTimeout',
   'connectTimeout',
   'tlsTimeout',
-  'retry',
-  'retryTimeout',
-  'retryFun',
   'onOwnerDown',
   'isolated',
   'signal',
@@ -79,8 +81,11 @@ export interface CheckedOpen {
   readonly isolated: boolean;
   readonly signal: AbortSignal | undefined;
   readonly cookies: ReturnType<typeof checkCookies>;
-  /** The user's function; `settings.retryFun` is `'ask'` then. */
-  readonly retryFun: Extract<OpenOptions['retryFun'], (...args: never[]) => unknown> | undefined;
+  /** The user's functions; of `settings`, what has the same name is `'ask'` then. */
+  readonly retryFun: AdviceFunctions['retryFun'];
+  readonly renew: AdviceFunctions['renew'];
+  /** Of connect()'s WebSocket; of open(), of each that says nothing else. */
+  readonly handling: CheckedHandler | undefined;
 }
 
 /** Checks all that open() and connect() are given. `extra`: names of options that the caller reads itself.
@@ -93,16 +98,19 @@ export function checkOpen(
 ): CheckedOpen {
   const place = checkTarget(target);
   const given = own(options, new Set([...OPEN_OPTIONS, ...extra]), '');
-  const retryFun = given['retryFun'];
+  const { retryFun, renew } = given;
   const way = checkWay(place, given, connect);
+  const handling = checkHandler(given['handler']);
   const ws = checkWsGiven(given, standardWs(place, way, connect));
   return {
-    settings: settingsOf(given, way, ws, connect),
+    settings: settingsOf(given, way, connect ? withHandler(ws, handling) : ws, connect),
     isolated: flag(given, 'isolated', false),
     signal: checkSignal(given['signal']),
     cookies: checkCookies(given['cookies']),
-    // It is a function; what it answers is checked where it is used (protocol/retry.ts).
-    retryFun: typeof retryFun === 'function' ? (retryFun as NonNullable<CheckedOpen['retryFun']>) : undefined,
+    // They are functions; what they answer is checked where it is used (protocol/retry.ts, renewal.ts).
+    retryFun: typeof retryFun === 'function' ? (retryFun as AdviceFunctions['retryFun']) : undefined,
+    renew: typeof renew === 'function' ? (renew as AdviceFunctions['renew']) : undefined,
+    handling,
   };
 }
 
@@ -113,7 +121,7 @@ function settingsOf(
   ws: WsSettings,
   connect: boolean,
 ): Settings {
-  const { retry, retryFirst, retryTimeout, retryFun } = checkRetry(given, connect);
+  const retrying = checkRetry(given, connect);
   return {
     transport: socketPath === undefined ? leg.transport : 'unix',
     host: leg.host,
@@ -132,28 +140,19 @@ function settingsOf(
     lookupTimeout: integer(given, 'lookupTimeout', 5_000, [1, LONGEST]),
     connectTimeout: leg.connectTimeout,
     tlsTimeout: leg.tlsTimeout,
-    retry,
-    retryFirst,
-    retryTimeout,
-    retryFun,
+    retry: retrying.retry,
+    retryFirst: retrying.retryFirst,
+    retryTimeout: retrying.retryTimeout,
+    backoff: retrying.backoff,
+    retryFun: retrying.retryFun,
+    renew: retrying.renew,
+    advised: retrying.advised,
+    reconnectOn: retrying.reconnectOn,
     onOwnerDown: oneOf<'shutdown' | 'rehome'>(given, 'onOwnerDown', ['shutdown', 'rehome']),
     ws,
     http: checkHttp(given, leg.protocols, ws),
     hops,
     upAtFirstHop: socks,
-  };
-}
-
-function checkRetry(
-  given: Given,
-  connect: boolean,
-): Pick<Settings, 'retry' | 'retryFirst' | 'retryTimeout' | 'retryFun'> {
-  const { retry, retryTimeout, retryFun } = given;
-  return {
-    retry: retry === Infinity ? Infinity : integer(given, 'retry', 5, [0, Number.MAX_SAFE_INTEGER]),
-    retryFirst: !connect || retry !== undefined,
-    retryTimeout: retryTimeout === undefined ? undefined : integer(given, 'retryTimeout', 0, [0, LONGEST]),
-    retryFun: typeof retryFun === 'function' ? 'ask' : moduleReference(retryFun, 'retryFun'),
   };
 }
 
@@ -190,22 +189,29 @@ export interface CheckedUpgrade {
   readonly ws: WsSettings;
   /** The stream of the tunnel that it goes through. */
   readonly tunnel: number | undefined;
+  readonly handling: CheckedHandler | undefined;
 }
 
 /** Checks what wsUpgrade() is given and lays it over the connection's own WebSocket options; headers by name. Through a
- *  tunnel those are another server's, and so are not sent.
+ *  tunnel those are another server's, and so are not sent. `standing`: the handler where it is given none.
  *  @throws {OptionError} naming the option and the value. @internal */
 export function checkWs(
   path: string,
   options: UpgradeOptions | undefined,
   defaults: Settings,
-  extra: readonly string[] = [],
+  standing?: CheckedHandler | undefined,
 ): CheckedUpgrade {
-  const given = own(options, new Set([...WS_OPTIONS, 'tunnel', ...extra]), '');
+  const given = own(options, new Set([...WS_OPTIONS, 'tunnel']), '');
   const tunnel = checkTunnelReference(given['tunnel']);
   const headers = tunnel === undefined ? defaults.ws.headers : [];
-  const base: WsSettings = { ...defaults.ws, headers, path: checkPath(path), spans: false };
-  return { ws: checkWsGiven(given, base), tunnel };
+  const handling = checkHandler(given['handler']) ?? standing;
+  const { handler: _, ...ws } = defaults.ws;
+  const base: WsSettings = { ...ws, headers, path: checkPath(path), spans: false };
+  return { ws: withHandler(checkWsGiven(given, base), handling), tunnel, handling };
+}
+
+function withHandler(ws: WsSettings, handling: CheckedHandler | undefined): WsSettings {
+  return handling ? { ...ws, handler: handling.handler } : ws;
 }
 
 function standardWs(place: Place, { socks }: Way, connect: boolean): WsSettings {

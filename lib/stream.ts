@@ -5,6 +5,7 @@
 // the wire; after cancel() there are none; inert, every call throws ERR_GUNPORT_NOT_OWNER.
 // Source: Gun's StreamRef and the messages that carry it; promises S1, S2 and O4.
 
+import type { MessagePort } from 'node:worker_threads';
 import { whenAborted } from './aborts.ts';
 import { Answer } from './answer.ts';
 import { isLast } from './answers.ts';
@@ -259,6 +260,9 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
     this.#tunnel?.lost();
   }
 
+  /** Its process is gone: the end of what that had posted is still to come. @internal */
+  died(_error: GunportError): void {}
+
   /** It has ended; what has come stays to be read. @internal */
   override finish(error: GunportError | undefined, told: boolean = this.replied): void {
     if (this.state === 'ended') return;
@@ -270,7 +274,7 @@ export class Stream<C = unknown> extends Answer implements AsyncDisposable {
   }
 
   /** Everything that the next owner must have, kept until `give`; `memory` collects what moves with it. @internal */
-  record(memory: ArrayBuffer[]): HttpRecord {
+  record(memory: (ArrayBuffer | MessagePort)[]): HttpRecord {
     this.flushRead();
     const { id: stream, method, path, replied, head } = this;
     const ended = this.state === 'ended' ? { error: this.failure && toRecord(this.failure) } : undefined;

@@ -3,8 +3,9 @@
 // this process. Source: gun:data/4, whose process crashes where this throws; promise F3.
 
 import type { WaitOptions } from './await.ts';
-import { checkBuffered, Drains } from './drains.ts';
+import { Drains } from './drains.ts';
 import { StreamError } from './errors.ts';
+import { checkBuffered } from './sendable.ts';
 
 /** @internal */
 export class Uploading {

@@ -5,11 +5,14 @@
 // Source: Gun's stream; WHATWG WebSocket for names; RFC 6455 §7 for the close.
 
 import type { EventEmitter } from 'node:events';
+import type { MessagePort } from 'node:worker_threads';
 import { closingDeadline, type WaitOptions } from './await.ts';
 import type { Batch } from './batch.ts';
 import { checkMessages } from './checks.ts';
-import { abnormal, badEnd, checkClose, closedError, closeResult, Ending } from './ending.ts';
+import { abnormal, checkClose, closeResult } from './closing.ts';
+import { badEnd, closedError, Ending } from './ending.ts';
 import { fromRecord, type GunportError, OwnerError, StreamError, toRecord } from './errors.ts';
+import type { Making } from './handlersettings.ts';
 import type { HttpNotice } from './httpwire.ts';
 import { MessageListeners, shielded } from './listeners.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
@@ -21,14 +24,17 @@ import { Speaking } from './speaking.ts';
 import type { StreamHost } from './streamhost.ts';
 import { takeNotice } from './taking.ts';
 import type { CloseResult, Headers, Message, StreamNotice, StreamState } from './types.ts';
-import type { Closed, Notice, StreamMark, Upgraded, WsRecord, WsSettings } from './wire.ts';
+import type { Closed, Notice, Parcel, StreamMark, Upgraded, WsRecord, WsSettings } from './wire.ts';
 
 /** One WebSocket. Read it in one way at a time: `for await`, `batches()`, `'message'` events or `connection.await()`.
  *  Opened by `connect()`, it spans reconnects: `'down'` and `'up'` mark the gap.
  *  @example
  *  const feed = await connect('wss://feed.example/trades');
  *  for await (const message of feed) console.log(message); */
-export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Message>, AsyncDisposable {
+export class WsStream<C = unknown, M = Message>
+  extends Speaking<M>
+  implements AsyncIterable<M>, AsyncDisposable
+{
   readonly connection: C;
   /** Resolves once the WebSocket has ended and its last message was given to a reader (at once when nobody
    *  reads). Never rejects. */
@@ -48,8 +54,8 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
   #given: GunportError | undefined;
 
   /** @internal */
-  constructor(connection: C, host: StreamHost, record: WsRecord) {
-    super(host, record);
+  constructor(connection: C, host: StreamHost, record: WsRecord, making?: Making) {
+    super(host, record, making);
     this.connection = connection;
     this.#host = host;
     this.#ws = record.ws;
@@ -59,7 +65,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.#replies = new Replies(record.replies);
     this.closed = this.#ending.closed;
     this.#queue = new Queue<StreamMark>({
-      parcelRead: (slab) => host.parcelRead(this.id, slab),
+      parcelRead: (slab) => (this.inline ? this.inline.read() : host.parcelRead(this.id, slab)),
       passed: (mark) => this.#passed(mark),
       reading: () => {
         host.reading();
@@ -107,14 +113,15 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
    *  Ends when the peer closes with 1000, 1001 or no code; any other end throws, after all that was received.
    *  @throws {StreamError} ERR_GUNPORT_READING it is being read already; ERR_GUNPORT_CLOSED and others: a bad end.
    *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER it was handed over. */
-  [Symbol.asyncIterator](): AsyncIterableIterator<Message> {
-    return new MessageReader(this.#queue);
+  [Symbol.asyncIterator](): AsyncIterableIterator<M> {
+    // What the messages are, its opener knows: they are what its handler gives.
+    return new MessageReader(this.#queue) as unknown as AsyncIterableIterator<M>;
   }
 
   /** The fast lane: all messages of a parcel at a time, read by index. Ends and throws as the iterator does.
    *  `borrow`: the batch's memory is used again, so it is valid until the next turn of the loop only. */
-  batches({ borrow = false }: { borrow?: boolean | undefined } = {}): AsyncIterableIterator<Batch> {
-    return new BatchReader(this.#queue, borrow);
+  batches({ borrow = false }: { borrow?: boolean | undefined } = {}): AsyncIterableIterator<Batch<M>> {
+    return new BatchReader(this.#queue, borrow) as unknown as AsyncIterableIterator<Batch<M>>; // As above.
   }
 
   /** Tops up the credit of a stream opened with `flow: number`. Source: gun:update_flow/3.
@@ -142,6 +149,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     if (this.#error) return abnormal(this.#error);
     if (this.#state !== 'closing') {
       this.flushSent();
+      this.inline?.ask();
       this.#state = 'closing';
       this.#host.post({ type: 'closeStream', stream: this.id, code, reason });
     }
@@ -165,9 +173,11 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     // It has ended: nobody is given what is left.
     if (this.#end || this.#error) return this.#queue.skip();
     this.#state = 'closing';
+    const error = new StreamError('ERR_GUNPORT_CANCELLED', 'the stream was cancelled');
+    this.inline?.cancelled(error);
     this.#host.post({ type: 'cancel', stream: this.id });
     this.#queue.discard();
-    this.finish(new StreamError('ERR_GUNPORT_CANCELLED', 'the stream was cancelled'));
+    this.finish(error);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -186,24 +196,26 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     if (cancelled) return;
     switch (notice.type) {
       case 'parcel':
-        return this.#queue.push(notice);
+        return this.inline ? this.inline.parcel(notice) : this.deliver(notice);
       case 'upgrade':
         if (this.#state === 'connecting' && !this.#ws.spans) this.#replies.add(notice);
         this.#isOpen(notice);
-        return this.#queue.mark(notice);
+        return this.#place(notice);
       case 'reopened':
         return this.#isOpen(notice);
       case 'gap':
         // It may come behind messages that waited for their reader, when the stream is open again.
         if (notice.attempt >= (this.#upgraded?.attempt ?? 0))
           this.lost(fromRecord(notice.error) as GunportError);
-        return this.#queue.mark(notice);
+        return this.#place(notice);
       case 'over':
         return this.#overBefore(notice);
       case 'closed':
         return this.#closedBy(notice);
       case 'error':
         return this.finish(fromRecord(notice.error) as GunportError);
+      case 'notified':
+      case 'fault':
       case 'pong':
       case 'sent':
         return this.told(notice);
@@ -243,7 +255,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
   }
 
   /** Everything that the next owner must have; `memory` collects what moves with it. @internal */
-  record(memory: ArrayBuffer[]): WsRecord {
+  record(memory: (ArrayBuffer | MessagePort)[]): WsRecord {
     this.flushSent();
     return {
       kind: 'ws',
@@ -274,8 +286,10 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.#queue.abandon(error);
     this.failSent(error);
     this.#ending.give(error);
+    this.endCalls(error);
     // Not those of MessageListeners: whoever listens from now on is told that this is no owner.
-    for (const name of ['message', 'close', 'down', 'up', 'error'] as const) this.removeAllListeners(name);
+    const names = ['message', 'close', 'down', 'up', 'error', 'notify', 'fault'] as const;
+    for (const name of names) this.removeAllListeners(name);
   }
 
   /** It has ended, and nothing of it is left to be read. @internal */
@@ -295,6 +309,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.#end = record.closed;
     if (!error && !record.closed) return void (record.over && this.#overBefore(record.over));
     this.#queue.end(error ?? (record.closed && badEnd(record.closed)));
+    this.endCalls(error ?? closedError());
     const marked = record.untaken.some(({ type }) => type === 'closed' || type === 'error');
     if (!marked) this.#ending.settle(record.closed ? closeResult(record.closed) : abnormal(error));
   }
@@ -336,6 +351,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
   #settleWaits(result: CloseResult): void {
     const { error = closedError() } = result;
     this.failSent(error);
+    this.endCalls(error);
     this.#ending.tellClosers(result);
   }
 
@@ -349,8 +365,7 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     this.#settleWaits(result);
     // After our own close() nobody waits for a reader: one that awaits close() inside its loop would wait for itself.
     if (ours) this.#settleClosed(result);
-    this.#queue.mark(notice);
-    this.#queue.end(ours ? undefined : badEnd(notice));
+    this.#place(notice, { error: ours ? undefined : badEnd(notice) });
   }
 
   /** It ends badly: an error of its own, or its process is gone and all that it posted has arrived. @internal */
@@ -362,7 +377,21 @@ export class WsStream<C = unknown> extends Speaking implements AsyncIterable<Mes
     const result = abnormal(error);
     this.#settleWaits(result);
     if (ours) this.#settleClosed(result);
-    this.#queue.mark({ type: 'error', stream: this.id, error: toRecord(error) });
-    this.#queue.end(error);
+    this.#place({ type: 'error', stream: this.id, error: toRecord(error) }, { error });
+  }
+
+  /** Among the messages: behind what a handler on this thread makes of those before it. */
+  #place(mark: StreamMark, end?: { readonly error: GunportError | undefined }): void {
+    const put = (): void => {
+      this.#queue.mark(mark);
+      if (end) this.#queue.end(end.error);
+    };
+    if (this.inline) this.inline.mark(mark, put);
+    else put();
+  }
+
+  /** @internal */
+  deliver(parcel: Parcel): void {
+    this.#queue.push(parcel);
   }
 }

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { OptionError } from '../../lib/errors.ts';
-import { load } from '../../workers/modules.ts';
+import { OptionError } from '../lib/errors.ts';
+import { load } from '../lib/modules.ts';
 
 const moduleOf = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`;
 

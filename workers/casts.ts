@@ -4,11 +4,12 @@
 
 import { type GunportError, StreamError } from '../lib/errors.ts';
 import type { Cast, Closed, DownRecord, Notice, Parcel } from '../lib/wire.ts';
-import { type Entry, NO_CLOSE } from './entry.ts';
+import type { Attempts } from './attempts.ts';
+import { asRenewed, closeEntry, type Entry } from './entry.ts';
+import type { Handlers } from './handlers.ts';
 import type { Probe } from './probes/probe.ts';
 import { StreamProbe } from './probes/streamprobe.ts';
 import type { Requests } from './requests.ts';
-import type { Retrying } from './retrying.ts';
 import { giveSlab } from './slabs.ts';
 import type { Streams } from './streams.ts';
 
@@ -16,7 +17,8 @@ import type { Streams } from './streams.ts';
 export interface CastsHost {
   readonly streams: Streams;
   readonly requests: Requests;
-  readonly retrying: Retrying;
+  readonly attempts: Attempts;
+  readonly handlers: Handlers;
   readonly probe: Probe;
   reply(notice: Exclude<Notice, Parcel>): void;
   isUp(): boolean;
@@ -25,18 +27,44 @@ export interface CastsHost {
   /** Its owner is there, after so many hand-overs. */
   owned(transfers: number): void;
   streamClosed(entry: Entry, closed: Closed): void;
+  /** An error ends the connection, not its thread; where that has ended, nothing is run. */
+  guard(run: () => unknown): void;
   shutdown(reason: DownRecord): void;
   end(reason: DownRecord): void;
 }
 
 export class Casts {
   readonly #host: CastsHost;
+  /** They wait for a module. */
+  #held: Cast[] | undefined;
 
   constructor(host: CastsHost) {
     this.#host = host;
   }
 
   handle(cast: Cast): void {
+    if (this.#held) this.#held.push(cast);
+    else if (cast.type === 'upgrade' && this.#host.handlers.lacks(cast.ws)) this.#loadFor(cast);
+    else this.#handle(cast);
+  }
+
+  /** What runs handlers is loaded with the first: threads without any start the sooner. Order is kept. */
+  #loadFor(first: Cast): void {
+    const { handlers } = this.#host;
+    const held = [first];
+    this.#held = held;
+    const goOn = (): void => {
+      this.#held = undefined;
+      for (const cast of held) this.handle(cast);
+    };
+    const load = async (): Promise<void> => {
+      await handlers.loadRuntime();
+      this.#host.guard(goOn);
+    };
+    this.#host.guard(load);
+  }
+
+  #handle(cast: Cast): void {
     const { streams, requests } = this.#host;
     switch (cast.type) {
       case 'casts':
@@ -49,6 +77,7 @@ export class Casts {
         requests.handle(cast, this.#host.isUp());
         return requests.serve();
       case 'send':
+      case 'sendSecret':
         return streams.send(cast, this.#host.lastError());
       case 'ack':
         for (const slab of cast.slabs ?? []) giveSlab(slab);
@@ -74,18 +103,30 @@ export class Casts {
       case 'info':
         return this.#host.reply({ type: 'info', id: cast.id, info: this.#host.info() });
       case 'owner':
+        streams.owned(cast);
         return this.#host.owned(cast.transfers);
       case 'retry':
-        return this.#host.retrying.answer(cast.id, cast.decision);
+      case 'renewal':
+        return this.#host.attempts.answered(cast);
+      case 'remote': {
+        const handling = streams.webSocket(cast.stream)?.handling;
+        return handling ? handling.remotes.add(cast.port) : cast.port.close();
+      }
+      case 'drop':
+        return this.#host.handlers.drop(cast.stream, cast.reason);
       default:
         cast satisfies never;
     }
   }
 
-  #upgrade({ stream, ws, tunnel }: Cast & { type: 'upgrade' }): void {
+  #upgrade({ stream, ws, tunnel, options, decides }: Cast & { type: 'upgrade' }): void {
     const { streams } = this.#host;
     const lane = streams.laneOf(tunnel);
     const entry = streams.addWebSocket(stream, ws, lane ?? streams.root);
+    entry.decides = decides === true;
+    entry.ws = asRenewed(ws, this.#host.attempts.settings.ws);
+    if (lane && entry.handling) return this.#host.handlers.load(entry, options);
+    if (lane && ws.handler && ws.spans) return this.#host.handlers.isThere();
     if (lane) return lane.server?.serve();
     const text = `the tunnel it was to go through, stream ${tunnel}, is not there (any more)`;
     streams.failed(entry, new StreamError('ERR_GUNPORT_BAD_STATE', text));
@@ -95,12 +136,7 @@ export class Casts {
     const { streams } = this.#host;
     const entry = streams.webSocket(stream);
     if (!entry) return;
-    const { socket } = entry;
-    entry.state = 'closing';
-    if (socket?.close(code, reason)) return;
-    // Never opened, or between two attempts: there is nobody to say goodbye to.
-    this.#host.streamClosed(entry, NO_CLOSE);
-    socket?.cancel();
+    closeEntry(entry, { code, reason, keep: false }, (...end) => this.#host.streamClosed(...end));
   }
 
   #cancel(stream: number): void {

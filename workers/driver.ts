@@ -5,6 +5,7 @@
 
 import { type ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
 import type { RequestSettings } from '../lib/httpwire.ts';
+import type { UserFunction } from '../lib/modules.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
 import type { Headers, Protocol } from '../lib/types.ts';
 import type { Closed, Notice, Settings } from '../lib/wire.ts';
@@ -12,7 +13,6 @@ import type { LinkCookies } from './cookies/linkcookies.ts';
 import type { Entry } from './entry.ts';
 import type { Exchange } from './exchange.ts';
 import type { Lane } from './lane.ts';
-import type { UserFunction } from './modules.ts';
 import type { Outbox } from './outbox.ts';
 import type { Probe } from './probes/probe.ts';
 import type { Counters, Sink, Transport } from './socket.ts';

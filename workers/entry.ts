@@ -6,13 +6,25 @@ import { ConnectionError, endedError, fromRecord, GunportError, StreamError } fr
 import type { HttpNotice } from '../lib/httpwire.ts';
 import type { StreamState } from '../lib/types.ts';
 import type { Closed, DownRecord, Upgraded, WsRecord, WsSettings } from '../lib/wire.ts';
+import type { HandledOutbox } from './handling.ts';
 import type { Lane, Member } from './lane.ts';
 import type { Outbox } from './outbox.ts';
+import type { Adviser } from './renewing.ts';
+import type { HandledSocket } from './speech.ts';
 
 export interface Entry {
   readonly kind: 'ws';
   readonly stream: number;
-  readonly ws: WsSettings;
+  /** As its owner has asked for it. */
+  readonly given: WsSettings;
+  /** The same as of this attempt, which may have been renewed. */
+  ws: WsSettings;
+  /** Its handler, if it has one: its outbox, too. */
+  readonly handling: HandledOutbox | undefined;
+  /** What its handler has to say of attempts. */
+  adviser?: Adviser | undefined;
+  /** That is on the owner's thread, and has a say in retries. */
+  decides?: boolean | undefined;
   /** Where it waits and is served. */
   readonly lane: Lane<Member>;
   state: StreamState;
@@ -26,12 +38,15 @@ export interface Entry {
 }
 
 /** A WebSocket, or what will become one. */
-export interface Socket {
+export interface Socket extends HandledSocket {
   /** Frames laid out by the owner, room for the mask left. */
-  send(image: Uint8Array, messages: number): void;
+  send(image: Uint8Array, messages: number, secret: boolean): void;
   ping(id: number, payload: Uint8Array | undefined): void;
-  /** Starts the closing handshake; false where there is nobody yet to say goodbye to. */
-  close(code: number, reason: string): boolean;
+  /** Starts the closing handshake; false where there is nobody yet to say goodbye to. `keep`: what is held for the owner
+   *  stays. */
+  close(code: number, reason: string, keep?: boolean): boolean;
+  /** It counts as lost, with this error. */
+  giveUp(error: GunportError): void;
   /** Nobody wants more of it: its socket, or its part of one, is dropped without a goodbye. */
   cancel(): void;
   /** The owner has room again. */
@@ -41,12 +56,12 @@ export interface Socket {
 }
 
 /** For an owner that takes an orphan: what the dead one had been posted is lost, and counts as read. */
-export function recordOf({ stream, ws, state, upgraded, received, outbox, lane }: Entry): WsRecord {
+export function recordOf({ stream, given, state, upgraded, received, outbox, lane }: Entry): WsRecord {
   const nothing = { closed: undefined, error: undefined, over: undefined, replies: [], untaken: [] };
   return {
     kind: 'ws',
     stream,
-    ws,
+    ws: given,
     state,
     upgraded,
     acked: outbox.posted,
@@ -79,10 +94,18 @@ const COMING_BACK: ReadonlySet<unknown> = new Set([
   'ERR_GUNPORT_GOAWAY',
 ]);
 
-/** A server that restarts (1012), asks for patience (1013), or was lost: a stream of connect() comes back to it. */
-export function comesBack({ code, error }: Closed): boolean {
-  if (error) return COMING_BACK.has(error.code);
-  return code === 1012 || code === 1013;
+/** A server that was lost, or has closed with one of these codes: a stream of connect() comes back to it. */
+export function comesBack({ code, error }: Closed, reconnectOn: readonly number[] | 'any'): boolean {
+  if (error && COMING_BACK.has(error.code)) return true;
+  return reconnectOn === 'any' || reconnectOn.includes(code);
+}
+
+/** A WebSocket of an attempt: of connect(), whatever was renewed. */
+export function asRenewed(
+  given: WsSettings,
+  { path, headers, subprotocols, secretPath }: WsSettings,
+): WsSettings {
+  return given.spans ? { ...given, path, headers, subprotocols, secretPath } : given;
 }
 
 /** The loss of a socket that its WebSocket survives. */
@@ -120,10 +143,27 @@ export function closingError(reason: string, unprocessed = false): StreamError {
   });
 }
 
+/** Its closing handshake; where there is nobody yet to say goodbye to, or between two attempts, it has `closed`. `keep`: what
+ *  is held for the owner stays. */
+export function closeEntry(
+  entry: Entry,
+  { code, reason, keep }: { readonly code: number; readonly reason: string; readonly keep: boolean },
+  closed: (entry: Entry, closed: Closed) => void,
+): void {
+  const { socket } = entry;
+  entry.state = 'closing';
+  if (socket?.close(code, reason, keep)) return;
+  closed(entry, NO_CLOSE);
+  socket?.cancel();
+}
+
 /** What stands for a WebSocket while its upgrade is under way: there is nobody yet to do anything with. */
 export function standIn(cancel: () => void): Socket {
   const nothing = (): void => {};
-  return { send: nothing, ping: nothing, close: () => false, cancel, credit: nothing, hold: nothing };
+  return {
+    ...{ send: nothing, ping: nothing, close: () => false, cancel, credit: nothing, hold: nothing },
+    ...{ giveUp: nothing, pending: 0, speak: (_image, _messages, { done }) => done(handshakeCut()) },
+  };
 }
 
 /** upgradeTimeout has passed. */

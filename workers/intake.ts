@@ -190,6 +190,10 @@ export class Intake {
     const region = this.#slab.subarray(this.#start, at);
     const index = this.#index.slice(0, 2 * count);
     this.#reset();
+    if (this.#outbox.consumes) {
+      this.#start = at;
+      return this.#ship(region, index, { kinds, bytes });
+    }
     if (copy || this.#isLobby || region.length <= COPY_BELOW) {
       this.#start = at;
       return this.#ship(copyOf(region), index, { kinds, bytes });
@@ -210,7 +214,8 @@ export class Intake {
     this.#built = undefined;
     const { memory, at, index } = built;
     const slab = memory.subarray(0, at);
-    this.#ship(memory.length - at > COPY_BELOW ? copyOf(slab) : slab, Int32Array.from(index), built);
+    const small = memory.length - at > COPY_BELOW && !this.#outbox.consumes;
+    this.#ship(small ? copyOf(slab) : slab, Int32Array.from(index), built);
   }
 
   #ship(

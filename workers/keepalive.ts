@@ -18,7 +18,7 @@ export interface KeepaliveHost {
 }
 
 interface Ping {
-  /** The user's, or 0 for our own. */
+  /** The user's, a handler's (below 0), or 0 for our own. */
   readonly id: number;
   readonly payload: Uint8Array;
   readonly at: number;
@@ -60,7 +60,7 @@ export class Keepalive {
     if (at < 0) return false;
     const now = performance.now();
     for (const { id, at: sent } of this.#pings.splice(0, at + 1)) {
-      if (id > 0) this.#host.answered(id, now - sent);
+      if (id !== 0) this.#host.answered(id, now - sent);
       else this.#stopDeadline();
     }
     return true;

@@ -5,15 +5,15 @@
 
 import { ConnectionError, type GunportError } from '../lib/errors.ts';
 import type { RequestSettings, Spoken } from '../lib/httpwire.ts';
+import type { UserFunction } from '../lib/modules.ts';
 import type { Protocol } from '../lib/types.ts';
 import type { Closed, Settings } from '../lib/wire.ts';
 import type { CookieSource } from './cookies/cookies.ts';
 import { LinkCookies } from './cookies/linkcookies.ts';
 import type { Agreement, Branching, Driver, DriverHost, Http1Begin } from './driver.ts';
-import { closingError, comesBack, type Entry, lossBy, refusalNotices, unasked } from './entry.ts';
+import { closingError, type Entry, lossBy, refusalNotices, unasked } from './entry.ts';
 import type { Exchange, ExchangeHost } from './exchange.ts';
 import type { Lane, LaneServer } from './lane.ts';
-import type { UserFunction } from './modules.ts';
 import type { Outbox } from './outbox.ts';
 import { HIDDEN } from './place.ts';
 import type { Probe } from './probes/probe.ts';
@@ -47,6 +47,8 @@ export interface LinkProcess {
   /** A WebSocket is open. */
   opened(): void;
   streamClosed(entry: Entry, closed: Closed): void;
+  /** connect()'s WebSocket was closed: it is lost instead, and may be opened again. */
+  mayComeBack(closed: Closed): boolean;
   /** What will be behind a tunnel that the owner asked for. */
   branch(exchange: Exchange, ends: BranchEnds): BranchOpener;
   /** Of requests that the owner does not know of; `failed`: the tunnel will not be. */
@@ -215,9 +217,11 @@ export class Link implements DriverHost, LaneServer {
     else if (this.#driver) this.streams.failWaiting(() => closingError(reason));
   }
 
+  /** False: it is not up, or nobody serves it at the moment. */
   ping(id: number): boolean {
-    this.#driver?.ping(id);
-    return this.#driver !== undefined;
+    if (!this.#isUp || !this.#driver) return false;
+    this.#driver.ping(id);
+    return true;
   }
 
   shutdown(reason: string): void {
@@ -333,7 +337,7 @@ export class Link implements DriverHost, LaneServer {
   finished(entry: Entry, closed: Closed): void {
     if (this.#stopped || !this.#process.streams.webSocket(entry.stream)) return;
     const { goingDown } = this.#process;
-    if (entry.ws.spans && entry.state === 'open' && !goingDown && comesBack(closed)) {
+    if (entry.ws.spans && entry.state === 'open' && !goingDown && this.#process.mayComeBack(closed)) {
       return this.lost(lossBy(closed));
     }
     const whole = this.#driver instanceof Takeover;

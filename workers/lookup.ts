@@ -7,7 +7,7 @@
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { describe } from '../lib/errors.ts';
-import type { UserFunction } from './modules.ts';
+import type { UserFunction } from '../lib/modules.ts';
 
 /** One address of a host. */
 export interface Address {

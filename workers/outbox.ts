@@ -4,6 +4,7 @@
 // queue inside the port is bounded; what is held beyond `maxBuffered` bytes pauses the socket, never a reply.
 // Source: promises F1 and F2; Gun's flow; "in flight 8, go on at 4" of the fast path.
 
+import type { MessagePort } from 'node:worker_threads';
 import { LENGTH_MASK, type Notice, type Parcel } from '../lib/wire.ts';
 
 export interface OutboxHost {
@@ -15,7 +16,8 @@ export interface OutboxHost {
 }
 
 type Ordered = Notice;
-type Post = (notice: Notice, transfer: ArrayBuffer[]) => void;
+/** To the owner, with what moves. */
+export type Post = (notice: Notice, transfer: (ArrayBuffer | MessagePort)[]) => void;
 
 /** Parcels, and bytes of memory, posted and not acknowledged; above the first it waits for the second. */
 const IN_FLIGHT = { parcels: 8, bytes: 8 * 1024 * 1024 };
@@ -48,6 +50,16 @@ export class Outbox {
   /** A parcel given now would be posted at once. */
   get ready(): boolean {
     return this.#open && this.#held.length === 0;
+  }
+
+  /** What it is given it is done with at once: it keeps no memory. */
+  get consumes(): boolean {
+    return false;
+  }
+
+  /** Messages that manual flow leaves for this stream; undefined: any. */
+  protected flowOf(stream: number): number | undefined {
+    return this.#flow.get(stream);
   }
 
   /** Nothing is held. */
@@ -185,13 +197,16 @@ export class Outbox {
     this.#inFlight += cost;
     if (this.#costs.length >= IN_FLIGHT.parcels || this.#inFlight >= IN_FLIGHT.bytes) this.#open = false;
     // Both are memory of their own: slabs.ts and intake.ts make no other.
-    this.#post({ ...parcel, seq: this.#posted }, [slab.buffer as ArrayBuffer, index.buffer as ArrayBuffer]);
+    const memory: (ArrayBuffer | MessagePort)[] = [slab.buffer as ArrayBuffer, index.buffer as ArrayBuffer];
+    if (parcel.carried) memory.push(...parcel.carried.transfer);
+    this.#post({ ...parcel, seq: this.#posted }, memory);
     return undefined;
   }
 }
 
 function costOf(notice: Ordered): number {
-  return notice.type === 'parcel' ? notice.slab.buffer.byteLength + OVERHEAD : OVERHEAD;
+  if (notice.type !== 'parcel') return OVERHEAD;
+  return notice.slab.buffer.byteLength + OVERHEAD + (notice.carried ? notice.bytes : 0);
 }
 
 /** The first `count` messages, copied, and the rest. */

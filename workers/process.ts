@@ -17,18 +17,18 @@ import type {
   Notice,
   Settings,
 } from '../lib/wire.ts';
+import { Attempts, type AttemptsHost } from './attempts.ts';
 import { Casts, type CastsHost } from './casts.ts';
 import type { CookieHold, Cookies } from './cookies/cookies.ts';
 import type { Entry } from './entry.ts';
 import { Front } from './front.ts';
+import { Handlers, type HandlersHost } from './handlers.ts';
 import type { Link, LinkProcess } from './link.ts';
-import type { UserFunction } from './modules.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox, type Post } from './outbox.ts';
 import { type EventDesk, Probe } from './probes/probe.ts';
-import { begins, disconnects, retries, terminates } from './probes/processprobe.ts';
+import { begins, disconnects, terminates } from './probes/processprobe.ts';
 import { Requests } from './requests.ts';
-import { Retrying } from './retrying.ts';
-import { Attempt } from './roads/attempt.ts';
+import type { Attempt } from './roads/attempt.ts';
 import { Roads } from './roads/roads.ts';
 import { Counters, type Transport } from './socket.ts';
 import { Streams } from './streams.ts';
@@ -55,9 +55,10 @@ export class ConnectionProcess {
   readonly #settings: Settings;
   readonly #host: ProcessHost;
   readonly #probe: Probe;
-  readonly #retrying: Retrying;
+  readonly #attempts: Attempts;
   readonly #counters = new Counters();
   readonly #streams: Streams;
+  readonly #handlers: Handlers;
   readonly #requests: Requests;
   readonly #cookies: CookieHold | undefined;
   readonly #roads: Roads;
@@ -71,7 +72,6 @@ export class ConnectionProcess {
    *  WebSocket was opened on it. */
   #up: { readonly since: number; before: number } | undefined;
   #everOpen = false;
-  #transform: UserFunction | undefined;
   #lastError: GunportError | undefined;
   #goingDown: { readonly reason: DownRecord; readonly timer: NodeJS.Timeout | undefined } | undefined;
   #orphaned = false;
@@ -87,37 +87,18 @@ export class ConnectionProcess {
     this.#host = host;
     this.#probe = new Probe(host.events, id);
     begins(this.#probe, settings, ownerThreadId);
-    this.#retrying = new Retrying(settings, {
-      ask: (question) => this.#outbox.reply(question),
-      waits: (delay, error) => {
-        retries(this.#probe, delay, error);
-        this.#outbox.reply({ type: 'failed', error: toRecord(error), delay });
-      },
-      again: () => this.#dial(),
-      giveUp: (error) => this.#gaveUp(error),
-      guard: (run) => this.#guard(run),
-    });
-    this.#sink = new Front(
-      () => this.#link?.sink,
-      (run) => this.#guard(run),
-    );
+    const guard = (run: () => unknown): void => this.#guard(run);
+    this.#sink = new Front(() => this.#link?.sink, guard);
     this.#port = port;
-    const post = (notice: Notice, transfer: ArrayBuffer[]): void => this.#port.postMessage(notice, transfer);
-    const ordered = (notice: Notice, transfer: ArrayBuffer[]): void => {
+    const post: Post = (notice, transfer) => this.#port.postMessage(notice, transfer);
+    const ordered: Post = (notice, transfer) => {
       this.#requests.flush();
       post(notice, transfer);
     };
     const { maxBuffered } = settings;
     this.#outbox = new Outbox(ordered, { maxBuffered, pause() {}, resume() {}, credit() {} });
-    this.#streams = new Streams((stream) => {
-      const socket = () => this.#streams.webSocket(stream)?.socket;
-      return new Outbox(ordered, {
-        maxBuffered,
-        pause: () => socket()?.hold(true),
-        resume: () => socket()?.hold(false),
-        credit: () => socket()?.credit(),
-      });
-    });
+    this.#handlers = new Handlers(this.#handlersHost(ordered));
+    this.#streams = new Streams((stream, ws) => this.#handlers.outbox(stream, ws));
     this.#requests = new Requests(settings, this.#streams, {
       probe: this.#probe,
       post,
@@ -126,6 +107,7 @@ export class ConnectionProcess {
       tunnel: (road, from) => this.#roads.tunnel(road, from),
       streamInfo: (stream) => this.#roads.streamInfo(stream),
     });
+    this.#attempts = new Attempts(settings, this.#attemptsHost);
     this.#roads = new Roads(this.#linkProcess, {
       up: (protocol) => this.#cameUp(protocol),
       tunnelUp: (protocol, origin) => this.#outbox.ordered({ type: 'tunnelUp', protocol, origin }),
@@ -135,14 +117,14 @@ export class ConnectionProcess {
     this.#casts = new Casts(this.#castsHost);
     this.#listen(port);
     this.#outbox.reply({ type: 'placed', host: hostId, threadId });
-    this.#guard(() => this.#dial());
+    // Of a connect() with a handler that comes first: it may renew what is dialled.
+    if (settings.ws.handler === undefined) this.#guard(() => this.#dial());
   }
 
   /** Ends politely; the reason is what monitors are told. */
   shutdown(reason: DownRecord): void {
     if (this.#state.name === 'ended') return;
-    const link = this.#link;
-    const before = this.#goingDown;
+    const [link, before] = [this.#link, this.#goingDown];
     if (!link || !this.#up) return this.#end(reason);
     // Told before: the goodbye is under way, and the last reason counts.
     this.#goingDown = { reason, timer: before?.timer ?? this.#closingTimer() };
@@ -172,7 +154,8 @@ export class ConnectionProcess {
     return {
       streams: this.#streams,
       requests: this.#requests,
-      retrying: this.#retrying,
+      attempts: this.#attempts,
+      handlers: this.#handlers,
       probe: this.#probe,
       reply: (notice) => this.#outbox.reply(notice),
       isUp: () => this.#up !== undefined,
@@ -181,8 +164,10 @@ export class ConnectionProcess {
       owned: (transfers) => {
         this.#orphaned = false;
         this.#transfers = transfers;
+        this.#attempts.ownerChanged();
       },
       streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      guard: (run) => this.#state.name === 'ended' || this.#guard(run),
       shutdown: (reason) => this.shutdown(reason),
       end: (reason) => this.#end(reason),
     };
@@ -208,19 +193,49 @@ export class ConnectionProcess {
   // ── connecting ────────────────────────────────────────────────────────────────────────────────────────────
 
   #dial(): void {
-    const attempt = new Attempt(this.#settings, this.#roads.first, this.#sink, {
-      probe: this.#probe,
-      cookies: this.#cookies,
-      load: () => this.#requests.loadContent(),
-      connected: (transport, transform) => this.#connected(transport, transform),
-      failed: (error) => this.#failed(error),
-      guard: (run) => this.#guard(run),
-    });
-    this.#state = { name: 'dialing', attempt };
+    this.#state = { name: 'dialing', attempt: this.#attempts.dial() };
   }
 
-  #connected(transport: Transport, transform: UserFunction | undefined): void {
-    this.#transform = transform;
+  #handlersHost(post: Post): HandlersHost {
+    const process = this;
+    return {
+      post,
+      get streams() {
+        return process.#streams;
+      },
+      get settings() {
+        return process.#attempts.settings;
+      },
+      get attempt() {
+        return process.#attempt + (process.#up ? 0 : 1);
+      },
+      dial: () => this.#state.name === 'dialing' && this.#dial(),
+      giveUp: (error) => this.#gaveUp(error),
+      streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      guard: (run) => this.#guard(run),
+    };
+  }
+
+  get #attemptsHost(): AttemptsHost {
+    return {
+      probe: this.#probe,
+      cookies: this.#cookies,
+      sink: this.#sink,
+      streams: this.#streams,
+      known: () => ({ attempt: this.#attempt, lastError: this.#lastError }),
+      reply: (notice) => this.#outbox.reply(notice),
+      lead: (settings) => this.#roads.lead(settings),
+      again: () => this.#dial(),
+      load: () => this.#requests.loadContent(),
+      connected: (transport) => this.#connected(transport),
+      failed: (error) => this.#failed(error),
+      giveUp: (error) => this.#gaveUp(error),
+      streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      guard: (run) => this.#guard(run),
+    };
+  }
+
+  #connected(transport: Transport): void {
     const link = this.#roads.begin(transport);
     this.#state = { name: 'linked', link };
     link.start();
@@ -229,7 +244,9 @@ export class ConnectionProcess {
   get #linkProcess(): LinkProcess {
     const process = this;
     return {
-      settings: this.#settings,
+      get settings() {
+        return process.#attempts.settings;
+      },
       streams: this.#streams,
       requests: this.#requests,
       get outbox() {
@@ -238,7 +255,7 @@ export class ConnectionProcess {
       counters: this.#counters,
       probe: this.#probe,
       get transformHeaderName() {
-        return process.#transform;
+        return process.#attempts.transform;
       },
       get cookies() {
         return process.#cookies?.source;
@@ -255,6 +272,7 @@ export class ConnectionProcess {
         if (this.#up) this.#up.before = -1;
       },
       streamClosed: (entry, closed) => this.#streamClosed(entry, closed),
+      mayComeBack: (closed) => this.#attempts.mayComeBack(closed),
       branch: (exchange, ends) => {
         // That a tunnel is made again and again serves nobody.
         if (this.#up && this.#up.before >= 0) this.#up.before++;
@@ -290,8 +308,7 @@ export class ConnectionProcess {
     const upFor = isUseful ? Number.POSITIVE_INFINITY : up ? performance.now() - up.since : 0;
     this.#up = undefined;
     this.#state = { name: 'retrying' };
-    const random = Math.random();
-    this.#retrying.failed({ error, wasUp: opened, upFor, everUp: this.#everOpen, random });
+    this.#attempts.failed({ error, wasUp: opened, upFor, everUp: this.#everOpen, random: Math.random() });
   }
 
   #tellLost(error: GunportError, also: number | undefined): void {
@@ -328,7 +345,7 @@ export class ConnectionProcess {
     clearTimeout(this.#goingDown?.timer);
     if (state.name === 'linked') state.link.stop();
     else if (state.name === 'dialing') state.attempt?.cancel();
-    else this.#retrying.cancel();
+    this.#attempts.cancel();
     this.#streams.end(reason);
     terminates(this.#probe, this.#up ? 'up' : state.name === 'retrying' ? 'retrying' : 'connecting', reason);
     this.#requests.stop();
@@ -340,7 +357,7 @@ export class ConnectionProcess {
   #release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#streams.drop(true);
+    this.#streams.release();
     this.#port.close();
     this.#cookies?.release();
     this.#host.released(this.#id);

@@ -9,6 +9,7 @@ import type { StreamInfo } from '../lib/types.ts';
 import type { Cast, Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.ts';
 import { type Entry, endOfStream, NO_CLOSE, recordOf } from './entry.ts';
 import type { Exchange } from './exchange.ts';
+import type { HandledOutbox } from './handling.ts';
 import { Lane } from './lane.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -20,7 +21,7 @@ export class Streams {
   readonly root: Lane<One> = this.lane();
   /** Of tunnels, by their streams. */
   readonly #lanes = new Map<number, Lane<One>>();
-  readonly #newOutbox: (stream: number) => Outbox;
+  readonly #newOutbox: (stream: number, ws: WsSettings) => Outbox;
   /** Those of streams that have ended, too, as long as they hold something. */
   readonly #outboxes = new Map<number, Outbox>();
   readonly #all = new ById<One>();
@@ -28,7 +29,7 @@ export class Streams {
   #last = 0;
 
   /** `newOutbox`: for the messages of one WebSocket. */
-  constructor(newOutbox: (stream: number) => Outbox) {
+  constructor(newOutbox: (stream: number, ws: WsSettings) => Outbox) {
     this.#newOutbox = newOutbox;
   }
 
@@ -48,12 +49,15 @@ export class Streams {
   }
 
   addWebSocket(stream: number, ws: WsSettings, lane: Lane<One>): Entry {
-    const outbox = this.#newOutbox(stream);
+    const outbox = this.#newOutbox(stream, ws);
+    const handling = isHandled(outbox) ? outbox : undefined;
     const fresh = { state: 'connecting', upgraded: undefined, received: 0, socket: undefined } as const;
-    const entry: Entry = { kind: 'ws', stream, ws, outbox, lane, ...fresh };
+    const entry: Entry = { kind: 'ws', stream, given: ws, ws, outbox, handling, lane, ...fresh };
     this.#outboxes.set(stream, outbox);
     this.#add(entry);
-    lane.add(entry);
+    // What has a handler waits for that.
+    if (handling) this.#unready.add(entry);
+    else lane.add(entry);
     return entry;
   }
 
@@ -74,9 +78,9 @@ export class Streams {
   }
 
   /** All is there: it waits, in its place. False: it has ended meanwhile. */
-  ready(exchange: Exchange): boolean {
-    if (!this.#unready.delete(exchange) || exchange.ended) return false;
-    exchange.lane.putBack(exchange);
+  ready(one: One): boolean {
+    if (!this.#unready.delete(one) || (one.kind === 'http' && one.ended)) return false;
+    one.lane.putBack(one);
     return true;
   }
 
@@ -136,6 +140,17 @@ export class Streams {
       if (all) outbox.discard();
       else outbox.drop();
     }
+  }
+
+  /** It belongs to another. */
+  owned(owner: { readonly threadId: number; readonly transfers: number }): void {
+    for (const one of this.#all.values()) if (one.kind === 'ws') one.handling?.runner.owner(owner);
+  }
+
+  /** There is no owner, and there will be none: nothing waits for anything. */
+  release(): void {
+    this.drop(true);
+    for (const outbox of this.#outboxes.values()) if (isHandled(outbox)) outbox.runner.stop();
   }
 
   /** Calls back once nothing is held for the owner. */
@@ -201,16 +216,18 @@ export class Streams {
   /** Its owner wants nothing more of it. */
   cancelled(entry: Entry): void {
     this.forget(entry);
+    entry.handling?.runner.cancelled(new StreamError('ERR_GUNPORT_CANCELLED', 'the stream was cancelled'));
     entry.outbox.drop(entry.stream);
     this.#letGo(entry);
   }
 
   /** Frames of the owner's. */
-  send({ stream, image, messages }: Cast & { type: 'send' }, lastError: GunportError | undefined): void {
+  send(cast: Cast & { type: 'send' | 'sendSecret' }, lastError: GunportError | undefined): void {
+    const { type, stream, image, messages } = cast;
     const entry = this.webSocket(stream);
     if (!entry) return;
     entry.received += image.byteLength;
-    if (entry.socket) entry.socket.send(image, messages);
+    if (entry.socket) entry.socket.send(image, messages, type === 'sendSecret');
     // On the way when the socket was lost.
     else this.dropped(entry, lastError);
   }
@@ -266,10 +283,10 @@ export class Streams {
     const one = this.#all.get(id);
     if (!one) return undefined;
     const lane = [this.root, ...this.#lanes.values()].find((lane) => lane === one.lane) ?? this.root;
-    const queued = lane.waiting.includes(one);
+    const queued = lane.waiting.includes(one) || this.#unready.has(one);
     if (one.kind === 'ws') {
       const state = queued ? 'queued' : 'running';
-      return { id, kind: 'ws', state, method: 'GET', path: one.ws.path, replyTo: false, lane };
+      return { id, kind: 'ws', state, method: 'GET', path: one.given.path, replyTo: false, lane };
     }
     const { method, path } = one.request;
     const state = one.cancelled ? 'stopping' : queued ? 'queued' : 'running';
@@ -284,4 +301,9 @@ export class Streams {
       streams: wanted.map((one) => (one.kind === 'ws' ? recordOf(one) : one.record())),
     };
   }
+}
+
+/** By what it has: its class is loaded only where there are handlers. */
+function isHandled(outbox: Outbox): outbox is HandledOutbox {
+  return 'runner' in outbox;
 }

@@ -75,6 +75,7 @@ export class UpgradeDriver implements Driver {
     const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up');
     entry.socket = standIn(() => this.#fail(given));
     this.#state = { name: 'head', entry, key, scan: newScan() };
+    entry.handling?.connected();
     this.#timer = setTimeout(() => this.#late(entry), ws.upgradeTimeout);
     const head = requestHead(settings, ws, key, offerExtensions(ws.compress));
     this.#probe = new StreamProbe(this.#host.probe, entry);

@@ -268,17 +268,34 @@ export class WebSocketDriver implements Sink, Socket {
 
   // ── out ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  send(image: Uint8Array, messages: number): void {
+  send(image: Uint8Array, messages: number, secret: boolean): void {
     // Dropped: the end that the owner is told of tells it too.
     if (this.#state.name !== 'open') return;
+    this.#write(image, messages, this.#host.frames.laid(image, secret), (error) => {
+      if (!error) this.#left(image.byteLength);
+    });
+  }
+
+  get pending(): number {
+    return this.#host.transport.pending;
+  }
+
+  speak(...[image, messages, { secret, done }]: Parameters<Socket['speak']>): void {
+    if (this.#state.name !== 'open') return done(lost('the WebSocket is not open'));
+    this.#write(image, messages, this.#host.frames.laid(image, secret), done);
+  }
+
+  #write(
+    image: Uint8Array,
+    messages: number,
+    laid: ReturnType<FrameProbe['laid']>,
+    done: (error?: Error | null) => void,
+  ): void {
     const { counters, transport } = this.#host;
-    const laid = this.#host.frames.laid(image);
     const wire = this.#deflater ? this.#deflater.image(image, this.#ws.compress?.threshold ?? 0) : image;
     counters.bytesSent += maskImage(wire, randomKey);
     counters.messagesSent += messages;
-    transport.write(wire, (error) => {
-      if (!error) this.#left(image.byteLength);
-    });
+    transport.write(wire, done);
     if (laid) this.#host.frames.sent(laid);
   }
 
@@ -286,14 +303,18 @@ export class WebSocketDriver implements Sink, Socket {
     if (this.#state.name === 'open') this.#keepalive.ping(id, payload);
   }
 
-  close(code: number, reason: string): boolean {
+  close(code: number, reason: string, keep = false): boolean {
     const step = close(this.#state, code, reason);
     if (step.commands.length === 0) return true;
     this.#do(step);
     this.#intake.drop();
     // What is held would wait for a reader; without it the socket goes on, and the peer's Close is reached.
-    this.#host.outbox.drop(this.#stream);
+    if (!keep) this.#host.outbox.drop(this.#stream);
     return true;
+  }
+
+  giveUp(error: GunportError): void {
+    this.#do(ended(this.#state, error));
   }
 
   cancel(): void {

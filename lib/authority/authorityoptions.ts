@@ -12,7 +12,9 @@ import type { Place } from '../target.ts';
 import type { Settings } from '../wire.ts';
 
 /** What a pool decides itself for its connections. */
-type PoolsOwn = 'retry' | 'retryTimeout' | 'retryFun' | 'pipelining' | 'signal' | 'onOwnerDown';
+type PoolsOwn =
+  | ('retry' | 'retryTimeout' | 'retryFun' | 'backoff' | 'reconnectOn')
+  | ('pipelining' | 'signal' | 'onOwnerDown');
 
 /** What may be sent again once it was sent. `'unprocessed'`: what the peer has provably not processed: nothing of it was
  *  written, its HTTP/2 stream is above the last of a GOAWAY, or was reset with REFUSED_STREAM. `'idempotent'`: also GET,
@@ -95,7 +97,8 @@ const NAMES: ReadonlySet<string> = new Set([
   ...['maxReopenDelay', 'retry', 'retries', 'connection', 'setup', 'setupTimeout'],
 ]);
 const POOLS_OWN: readonly PoolsOwn[] = [
-  ...(['retry', 'retryTimeout', 'retryFun', 'pipelining', 'signal', 'onOwnerDown'] as const),
+  ...(['retry', 'retryTimeout', 'retryFun', 'backoff', 'reconnectOn'] as const),
+  ...(['pipelining', 'signal', 'onOwnerDown'] as const),
 ];
 /** A connection of a pool lives once: what replaces it is another. One request of HTTP/1 at a time. */
 const OURS = { retry: 0, pipelining: 1 } as const;

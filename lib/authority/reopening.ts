@@ -4,7 +4,8 @@
 // Source: lib/protocol/retry.ts ("equal jitter"); the circuit breaker of HyperBEAM's pool, which Gun's lacks.
 
 import type { GunportError } from '../errors.ts';
-import { isPermanent, jittered } from '../protocol/retry.ts';
+import { jittered } from '../protocol/backoff.ts';
+import { isPermanent } from '../protocol/retry.ts';
 import type { Settings } from '../wire.ts';
 
 /** @internal */

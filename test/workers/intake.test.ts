@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import { expect } from 'chai';
 import { LENGTH_MASK, type Notice, type Parcel } from '../../lib/wire.ts';
 import { Intake } from '../../workers/intake.ts';
@@ -14,11 +15,12 @@ interface Made {
 
 function make(maxPayload = 0x7fffffff): Made {
   const parcels: Parcel[] = [];
-  const post = (notice: Notice, transfer: ArrayBuffer[]): void => {
+  const post = (notice: Notice, transfer: (ArrayBuffer | MessagePort)[]): void => {
     if (notice.type !== 'parcel') return;
     const { byteOffset, byteLength } = notice.slab;
     // Moved, as to another thread: what it was read into cannot be used here any more.
-    const [slab, index] = structuredClone(transfer, { transfer });
+    const memory = transfer as ArrayBuffer[]; // Nothing else moves without a handler.
+    const [slab, index] = structuredClone(memory, { transfer: memory });
     parcels.push({
       ...notice,
       slab: new Uint8Array(slab ?? new ArrayBuffer(0), byteOffset, byteLength),

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import { expect } from 'chai';
 import type { Notice, Parcel } from '../../lib/wire.ts';
 import { Outbox } from '../../workers/outbox.ts';
@@ -15,7 +16,7 @@ interface Made {
 function make(maxBuffered = 1_000 * KiB): Made {
   const posted: string[] = [];
   const told: string[] = [];
-  const post = (notice: Notice, transfer: ArrayBuffer[]): void => {
+  const post = (notice: Notice, transfer: (ArrayBuffer | MessagePort)[]): void => {
     if (notice.type !== 'parcel') return void posted.push(notice.type);
     expect(transfer).to.deep.equal([notice.slab.buffer, notice.index.buffer]);
     posted.push(`parcel ${notice.seq}: ${textsOf(notice).join(' ')}`);

@@ -6,9 +6,9 @@
 
 import { describe, type GunportError, StreamError } from '../../lib/errors.ts';
 import type { ContentSettings, HandlerSettings } from '../../lib/httpwire.ts';
+import { load, type UserFunction } from '../../lib/modules.ts';
 import { countOfEvents, type SentEvents } from '../../lib/sentevents.ts';
 import type { ContentAnswer } from '../../lib/types.ts';
-import { load, type UserFunction } from '../modules.ts';
 import { SseDecoder } from './sse.ts';
 
 /** What came of a part. */

@@ -9,9 +9,9 @@ import { CookieLine } from '../../lib/cookies/cookieline.ts';
 import { CookieSet } from '../../lib/cookies/cookieset.ts';
 import type { CookiePlacing } from '../../lib/cookies/cookiewire.ts';
 import { describe, OptionError } from '../../lib/errors.ts';
+import { load } from '../../lib/modules.ts';
 import type { CookieStore } from '../../lib/options.ts';
 import type { CookiePlace } from '../../lib/protocol/cookies.ts';
-import { load } from '../modules.ts';
 
 /** Where cookies are kept. `url` is that of the place, with its query. */
 export interface CookieSource {

@@ -48,6 +48,7 @@ export class Upgrading {
   }
 
   request(settings: Pick<Settings, 'authority'>, cookies: LinkCookies | undefined): Uint8Array {
+    this.entry.handling?.connected();
     const ws = cookies ? cookies.upgrade(this.entry.ws) : this.entry.ws;
     const head = requestHead(settings, ws, this.#key, offerExtensions(ws.compress));
     this.probe.upgradeAsked(ws, head);

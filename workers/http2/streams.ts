@@ -216,6 +216,7 @@ export class Http2Streams implements Server, ServingHost, UpgradeHost, TunnelHos
     }
     const { settings, cookies } = this.driver;
     try {
+      entry.handling?.connected();
       const ws = cookies ? cookies.upgrade(entry.ws) : entry.ws;
       const headers = connectHeaders(ws, settings, offerExtensions(ws.compress));
       const stream = this.#host.session.request(headers, { endStream: false });

@@ -102,15 +102,15 @@ export class FrameProbe {
 
   // ── out ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The frames of a wire image, which is not masked yet; undefined: nobody listens. */
-  laid(image: Uint8Array): readonly Laid[] | undefined {
+  /** The frames of a wire image, which is not masked yet; undefined: nobody listens. `secret`: what they say is not shown. */
+  laid(image: Uint8Array, secret = false): readonly Laid[] | undefined {
     if (!this.#probe.wants(SENT)) return undefined;
     const frames: Laid[] = [];
     for (let at = 0; at < image.length; ) {
       const header = readHeader(image, at, image.length);
       if (!header) break; // The owner lays whole frames: it ends with one.
       at = header.start + header.length;
-      frames.push({ type: typeOf(header.opcode), payload: image.slice(header.start, at) });
+      frames.push({ type: typeOf(header.opcode), payload: secret ? NOTHING : image.slice(header.start, at) });
     }
     return frames;
   }

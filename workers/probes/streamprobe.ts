@@ -23,6 +23,9 @@ export interface Traced {
 /** The head of a request as it goes out: the text of HTTP/1, or the fields that node:http2 is given. */
 export type AskedHead = string | Uint8Array | OutgoingHttpHeaders;
 
+/** What is shown for a path that may hold a secret. */
+const HIDDEN_PATH = '/…';
+
 const ASKING = BIT['gunport:request:start'] | BIT['gunport:request:headers'];
 const REQUEST_END = BIT['gunport:request:end'];
 const UPGRADE = BIT['gunport:ws:upgrade'];
@@ -60,22 +63,31 @@ export class StreamProbe {
   // ── what is asked ─────────────────────────────────────────────────────────────────────────────────────────
 
   /** A WebSocket is asked for: all of that request has gone out. */
-  upgradeAsked({ path, subprotocols, compress, headers }: WsSettings, head: AskedHead): void {
+  upgradeAsked(
+    { path: asked, secretPath, subprotocols, compress, headers }: WsSettings,
+    head: AskedHead,
+  ): void {
+    const path = secretPath ? HIDDEN_PATH : asked;
     if (this.#probe.wants(UPGRADE)) {
       const more = { path, subprotocols, compress: compress !== undefined, rawHeaders: redacted(headers) };
       this.#probe.tell('gunport:ws:upgrade', { ...originOf(this.#one), ...more });
     }
-    this.asked('wsUpgrade', head);
+    this.asked('wsUpgrade', head, path);
     this.sent();
   }
 
   /** The head of a request goes out. It may have been asked for before, on a connection that was lost. */
-  asked(by: AskedBy, head: AskedHead): void {
+  asked(by: AskedBy, head: AskedHead, path?: string | undefined): void {
     this.over(undefined);
     this.#request = 'open';
     this.#response = 'none';
     if (!this.#probe.wants(ASKING)) return;
-    const fields = { ...originOf(this.#one), function: by, ...requestOf(head) };
+    const fields = {
+      ...originOf(this.#one),
+      function: by,
+      ...requestOf(head),
+      ...(path !== undefined && { path }),
+    };
     this.#probe.tell('gunport:request:start', fields);
     this.#probe.tell('gunport:request:headers', fields);
   }

@@ -4,15 +4,24 @@
 
 import { type GunportError, withHop } from '../../lib/errors.ts';
 import type { Leg } from '../../lib/httpwire.ts';
+import { load, type UserFunction } from '../../lib/modules.ts';
 import type { Settings } from '../../lib/wire.ts';
 import type { CookieHold } from '../cookies/cookies.ts';
 import { asConnectionError } from '../entry.ts';
-import { load, type UserFunction } from '../modules.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Sink, Transport } from '../socket.ts';
 import { type Dialing, type DialSettings, dial } from '../transport.ts';
 
+/** What it is made with. */
+export interface AttemptPlan {
+  readonly settings: Settings;
+  /** What is dialled. */
+  readonly leg: Leg;
+}
+
 export interface AttemptHost {
+  /** Hooks may have it made with something else than the last one; may reject. */
+  plan(): AttemptPlan | Promise<AttemptPlan>;
   /** What else must be there before it is up; it may reject. */
   load(): Promise<void> | undefined;
   /** Loaded before it is dialled. */
@@ -25,23 +34,24 @@ export interface AttemptHost {
 }
 
 export class Attempt {
-  readonly #settings: Settings;
-  readonly #leg: Leg;
   readonly #host: AttemptHost;
+  #plan: AttemptPlan | undefined;
   #dialing: Dialing | undefined;
   #over = false;
 
   /** `sink`: where the bytes of the socket go. */
-  constructor(settings: Settings, leg: Leg, sink: Sink, host: AttemptHost) {
-    this.#settings = settings;
-    this.#leg = leg;
+  constructor(sink: Sink, host: AttemptHost) {
     this.#host = host;
     this.#begin(sink).catch((error: unknown) => this.#failed(asConnectionError(error)));
   }
 
   async #begin(sink: Sink): Promise<void> {
-    const { lookup, http } = this.#settings;
-    const { checkServerIdentity } = this.#leg;
+    const plan = await this.#host.plan();
+    if (this.#over) return;
+    this.#plan = plan;
+    const { settings, leg } = plan;
+    const { lookup, http } = settings;
+    const { checkServerIdentity } = leg;
     const hooks = {
       lookup: lookup && (await load(lookup)),
       checkServerIdentity: checkServerIdentity && (await load(checkServerIdentity)),
@@ -51,7 +61,7 @@ export class Attempt {
     const transform = http.transformHeaderName && (await load(http.transformHeaderName));
     if (this.#host.cookies) await this.#host.cookies.load();
     if (this.#over) return;
-    this.#dialing = dial(dialSettings(this.#settings, this.#leg), hooks, sink, {
+    this.#dialing = dial(dialSettings(settings, leg), hooks, sink, {
       connected: (transport) => {
         this.#over = true;
         this.#host.guard(() => this.#host.connected(transport, transform));
@@ -63,8 +73,8 @@ export class Attempt {
   #failed(error: GunportError): void {
     if (this.#over) return;
     this.#over = true;
-    const { hops } = this.#settings;
-    const named = hops.length > 0 ? withHop(error, this.#leg.origin) : error;
+    const plan = this.#plan;
+    const named = plan && plan.settings.hops.length > 0 ? withHop(error, plan.leg.origin) : error;
     this.#host.guard(() => this.#host.failed(named));
   }
 

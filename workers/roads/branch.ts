@@ -13,6 +13,7 @@ import {
   withHop,
 } from '../../lib/errors.ts';
 import { firstLeg, type Hop, type HttpNotice, hostAndPort, type Leg, type Road } from '../../lib/httpwire.ts';
+import { load } from '../../lib/modules.ts';
 import { LIMIT } from '../../lib/protocol/body.ts';
 import { headersOf } from '../../lib/protocol/headers.ts';
 import type { Protocol } from '../../lib/types.ts';
@@ -23,7 +24,6 @@ import { Exchange, type ExchangeHost } from '../exchange.ts';
 import { Front } from '../front.ts';
 import { Lane } from '../lane.ts';
 import { Link, type LinkProcess } from '../link.ts';
-import { load } from '../modules.ts';
 import { HIDDEN } from '../place.ts';
 import { originChanges, protocolChanges } from '../probes/processprobe.ts';
 import { sharedBuffer } from '../slabs.ts';

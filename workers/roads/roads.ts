@@ -25,7 +25,7 @@ export interface RoadsHost extends BranchEnds {
 
 /** What is known of a way: who is asked for the next, and what its end is. */
 interface Way {
-  readonly road: Road;
+  road: Road;
   /** Of its legs, as far as they are reached. */
   links: Link[];
   /** Where its tunnel was asked for; undefined: the connection's own. */
@@ -46,8 +46,9 @@ export class Roads {
     this.#ways.set(streams.root, this.#own);
   }
 
-  /** What is dialled. */
-  get first(): Leg {
+  /** The connection's own leads there from now on. Returns what is dialled. */
+  lead(settings: Settings): Leg {
+    this.#own.road = { hops: settings.hops, leg: legOf(settings) };
     return firstLeg(this.#own.road);
   }
 

@@ -5,7 +5,7 @@
 import * as net from 'node:net';
 import * as tls from 'node:tls';
 import type { Leg } from '../../lib/httpwire.ts';
-import type { UserFunction } from '../modules.ts';
+import type { UserFunction } from '../../lib/modules.ts';
 
 /** Contexts take 2 to 7 ms to make; a connection's settings are one object over all its attempts. */
 const contexts = new WeakMap<object, tls.SecureContext>();
