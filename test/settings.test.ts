@@ -186,7 +186,20 @@ describe('settings', () => {
         retry: 5,
         retryFirst: false,
         retryTimeout: undefined,
+        backoff: {
+          strategy: 'exponential',
+          first: 250,
+          longest: 30_000,
+          factor: 2,
+          step: 250,
+          jitter: 0.5,
+          immediate: true,
+          stableAfter: 5_000,
+        },
         retryFun: undefined,
+        renew: undefined,
+        advised: false,
+        reconnectOn: [1012, 1013],
         onOwnerDown: 'shutdown',
         hops: [],
         upAtFirstHop: false,
@@ -395,6 +408,47 @@ describe('settings', () => {
       expect(message('ws://a.example', { lookup() {} })).to.equal(
         'lookup must be a module reference { module, export }, got function lookup',
       );
+    });
+
+    it('leaves a renew that is a function to its caller, and posts one that is a module', () => {
+      const fun = () => undefined;
+      const checked = checkOpen('ws://a.example', { renew: fun }, true);
+      expect([checked.renew, checked.settings.renew]).to.deep.equal([fun, 'ask']);
+      const module = 'file:///renew.js';
+      const other = checkOpen('ws://a.example', { renew: { module } }, true);
+      expect([other.renew, other.settings.renew]).to.deep.equal([undefined, { module, export: 'default' }]);
+    });
+
+    it('refuses a backoff, a renew and codes that are none', () => {
+      const bad: [OpenOptions, RegExp][] = [
+        [{ backoff: 5 as never }, /^backoff must be an object/],
+        [{ backoff: { wait: 1 } as never }, /^unknown option backoff.wait/],
+        [{ backoff: { strategy: 'random' as never } }, /^backoff.strategy must be one of/],
+        [{ backoff: { first: 0 } }, /^backoff.first must be an integer from 1/],
+        [
+          { backoff: { first: 9, longest: 8 } },
+          /^backoff.first must be at most backoff.longest, got 9 and 8/,
+        ],
+        [{ backoff: { factor: 0.5 } }, /^backoff.factor must be a number from 1 to 100, got 0.5/],
+        [{ backoff: { jitter: 1.1 } }, /^backoff.jitter must be a number from 0 to 1, got 1.1/],
+        [{ backoff: { jitter: Number.NaN } }, /^backoff.jitter must be a number/],
+        [{ backoff: { step: 1 } }, /^backoff.step must be left out where backoff.strategy is "exponential"/],
+        [{ backoff: { strategy: 'linear', factor: 2 } }, /^backoff.factor must be left out/],
+        [{ backoff: { strategy: 'decorrelated', jitter: 0 } }, /^backoff.jitter must be left out/],
+        [{ backoff: { immediate: 1 as never } }, /^backoff.immediate must be true or false/],
+        [{ backoff: { stableAfter: -1 } }, /^backoff.stableAfter must be an integer from 0/],
+        [{ renew: 'x' as never }, /^renew must be an object/],
+        [{ renew: { module: 'http://a.example/' } }, /^renew.module must be an absolute file: or data: URL/],
+        [{ reconnectOn: 1000 as never }, /^reconnectOn must be "any" or close codes from 1000 to 4999/],
+        [{ reconnectOn: [999] }, /^reconnectOn must be/],
+        [{ reconnectOn: ['any'] as never }, /^reconnectOn must be/],
+      ];
+      for (const [options, message] of bad) {
+        expect(() => checkOpen('ws://a.example', options, true), JSON.stringify(options)).to.throw(
+          OptionError,
+          message,
+        );
+      }
     });
 
     it('leaves a retryFun that is a function to its caller', () => {
