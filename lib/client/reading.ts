@@ -1,0 +1,116 @@
+// reading — the messages of a client, from one connection process to the next, without a gap or a repeat.
+// Held by client.ts. Read in one way at a time: by a loop, or by 'message' events.
+// Invariant: a line is read to its end before the next; of what both have brought in a rollover, the first is given.
+// Source: promises O1 and S2, for a client.
+
+import { GunportError } from '../errors.ts';
+import { shielded } from '../listeners.ts';
+import type { Delivered } from '../session/sessionwire.ts';
+import type { Line } from './line.ts';
+
+/** Errors of the reader's own doing, or that concern this handle alone: they are no end of a line. */
+const OWN: ReadonlySet<string> = new Set(['ERR_GUNPORT_READING', 'ERR_GUNPORT_NOT_OWNER']);
+
+/** @internal */
+export class Reading<M> {
+  #line: Line | undefined;
+  /** Who waits for the first. */
+  #begun: ((line: Line) => void)[] = [];
+  #emit: ((message: M) => void) | undefined;
+  #stopEmitting: (() => void) | undefined;
+
+  /** The first line is there. */
+  begin(line: Line): void {
+    this.#line = line;
+    for (const tell of this.#begun.splice(0)) tell(line);
+    if (this.#emit) this.#listen(line);
+  }
+
+  /** One loop. `break` ends the loop, not the client. */
+  iterate(): AsyncIterableIterator<M> {
+    let source: { readonly line: Line; readonly messages: AsyncIterator<Delivered> } | undefined;
+    const next = async (): Promise<IteratorResult<M, undefined>> => {
+      for (;;) {
+        const line = this.#line ?? (await new Promise<Line>((resolve) => this.#begun.push(resolve)));
+        if (source?.line !== line) source = { line, messages: line.feed[Symbol.asyncIterator]() };
+        const delivered = await taken(source.messages);
+        if (delivered === undefined || delivered.length === 0) {
+          if (!(await this.#advance(line))) return { done: true, value: undefined };
+          continue;
+        }
+        const message = this.#fresh(line, delivered);
+        if (message) return { done: false, value: message[0] };
+      }
+    };
+    const iterator: AsyncIterableIterator<M> = {
+      next,
+      return: async () => {
+        await source?.messages.return?.();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** Events instead; undefined: nobody listens any more. */
+  events(emit: ((message: M) => void) | undefined): void {
+    this.#emit = emit;
+    if (emit && this.#line && !this.#stopEmitting) this.#listen(this.#line);
+    if (!emit) this.#stopEmitting?.();
+  }
+
+  #listen(line: Line): void {
+    const { feed } = line;
+    const stop = (): void => {
+      this.#stopEmitting = undefined;
+      feed.off('message', take);
+      feed.off('close', goOn);
+    };
+    const goOn = (): void => {
+      stop();
+      // What the client ended with is told by other events.
+      void this.#advance(line).then(
+        () => this.#line && this.#line !== line && this.#emit && this.#listen(this.#line),
+        () => {},
+      );
+    };
+    const take = (delivered: Delivered): void => {
+      if (delivered.length === 0) return goOn();
+      const message = this.#fresh(line, delivered);
+      if (message) shielded(() => this.#emit?.(message[0]));
+    };
+    this.#stopEmitting = stop;
+    feed.on('message', take);
+    feed.on('close', goOn);
+  }
+
+  /** Not for what the line before has brought as well. */
+  #fresh(line: Line, delivered: readonly [unknown, ...unknown[]]): readonly [M] | undefined {
+    const [message, key] = delivered as readonly [M, (string | number)?];
+    if (key !== undefined) {
+      if (line.seen.delete(key)) return undefined;
+      line.noting?.add(key);
+    }
+    return [message];
+  }
+
+  /** To the line behind it. False: there is none, and there was nothing wrong. @throws what the client ended with. */
+  async #advance(line: Line): Promise<boolean> {
+    const next = await line.next;
+    if (this.#line === line && next) this.#line = next;
+    return next !== undefined;
+  }
+}
+
+/** The next that was delivered; undefined at the end, however it came. @throws what is the reader's own doing. */
+async function taken(messages: AsyncIterator<Delivered>): Promise<Delivered | undefined> {
+  try {
+    const { done, value } = await messages.next();
+    return done ? undefined : value;
+  } catch (error) {
+    if (error instanceof GunportError && OWN.has(error.code)) throw error;
+    // The client knows what became of it.
+    return undefined;
+  }
+}
