@@ -14,7 +14,18 @@ export type { PooledBodilessOptions, PooledRequestOptions, ScopeOptions } from '
 export { PooledRequest } from './authority/pooledrequest.ts';
 export type { PoolEvents, PooledVerbs } from './authority/pooledverbs.ts';
 export type { WaitOptions } from './await.ts';
+export type { BackoffOptions } from './backoffoptions.ts';
 export { Batch } from './batch.ts';
+export { Client, type ClientRequestOptions } from './client/client.ts';
+export type { ClientEvents, ClientStateChange } from './client/clientevents.ts';
+export type { AdapterReference, AdapterTarget, ClientOptions } from './client/clientoptions.ts';
+export { type ClientFactory, defineClient } from './client/defineclient.ts';
+export {
+  clientOf,
+  type ReceiveClientOptions,
+  type ReceivedClient,
+  receiveClient,
+} from './client/receiveclient.ts';
 export type { AwaitOptions } from './connection.ts';
 export { Connection } from './connection.ts';
 export {
@@ -46,6 +57,7 @@ export type {
 } from './events/eventtypes.ts';
 export { EVENTS } from './events/eventwire.ts';
 export type { FetchBody, FetchInit } from './fetch.ts';
+export type * from './handler.ts';
 export type { Monitor, MonitorOptions } from './monitor.ts';
 export type {
   BodyPart,
@@ -56,6 +68,7 @@ export type {
   CookieStoreReference,
   Destination,
   EventStreamOptions,
+  HandlerFunction,
   HeaderFields,
   HttpOptions,
   ModuleReference,
@@ -78,9 +91,22 @@ export type { ConnectionEvents } from './owned.ts';
 export type { TransferOptions, TransferTarget } from './owner.ts';
 export { Pool, type PoolOptions, type ThreadInfo } from './pool.ts';
 export { type OfferInfo, type Received, type ReceiveOptions, receiveOwnership } from './receive.ts';
+export type { Remote, RemoteOptions } from './remote.ts';
 export { Reply, receiveReply } from './reply.ts';
 export type { AnyStream } from './roster.ts';
-export type { Sendable } from './sending.ts';
+export type { Sendable } from './sendable.ts';
+export type * from './session/adapter.ts';
+export {
+  RateLimiter,
+  type RateLimitMode,
+  type RateLimitOptions,
+  type SharedRateLimit,
+} from './session/bucket.ts';
+export type { Logger } from './session/logging.ts';
+export type { ClientMetrics, CounterName, GaugeName, Spread } from './session/metrics.ts';
+export type { SessionStatus } from './session/sessionwire.ts';
+export type { ClientState } from './session/states.ts';
+export type { SubscriptionInfo, SubscriptionState } from './session/subscriptions.ts';
 export type { OpenTarget } from './settings.ts';
 export { EventStream, type EventStreamEvents } from './sse.ts';
 export { type Fin, Stream } from './stream.ts';

@@ -25,24 +25,43 @@ import {
 } from '../lib/index.ts';
 
 const TYPES: readonly string[] = [
+  'Act',
+  'Adapter',
+  'AdapterContext',
+  'AdapterFactory',
+  'AdapterReference',
+  'AdapterTarget',
   'Answer',
   'AnyStream',
   'AskedBy',
+  'AttemptInfo',
+  'AuthHooks',
+  'AuthResult',
   'AuthorityInfo',
   'AuthorityName',
   'AuthorityNotice',
   'AuthorityOptions',
   'AuthorityState',
   'AwaitOptions',
+  'BackoffOptions',
   'BodilessOptions',
   'Body',
   'BodyOptions',
   'BodyPart',
+  'ClientEvents',
+  'ClientFactory',
+  'ClientMetrics',
+  'ClientOptions',
+  'ClientRequestOptions',
+  'ClientState',
+  'ClientStateChange',
   'CloseResult',
   'Code',
   'CompressOptions',
+  'ConnectedInfo',
   'ConnectionCounters',
   'ConnectionEvents',
+  'ConnectionHooks',
   'ConnectionInfo',
   'ConnectionStatus',
   'ContentAnswer',
@@ -55,6 +74,7 @@ const TYPES: readonly string[] = [
   'CookieJarOptions',
   'CookieStore',
   'CookieStoreReference',
+  'CounterName',
   'DataNotice',
   'Destination',
   'Down',
@@ -62,29 +82,49 @@ const TYPES: readonly string[] = [
   'DownReason',
   'DrainOptions',
   'Endpoint',
+  'ErrorClass',
+  'ErrorContext',
+  'ErrorHooks',
   'EventOrigin',
   'EventStreamEvents',
   'EventStreamOptions',
+  'FailureInfo',
+  'Fault',
   'FetchBody',
   'FetchInit',
   'Fin',
   'FrameType',
+  'GaugeName',
   'GunportEventName',
   'GunportEvents',
+  'Handler',
+  'HandlerContext',
+  'HandlerFactory',
+  'HandlerFunction',
+  'HandlerTimer',
   'HeaderFields',
   'Headers',
+  'HeartbeatHooks',
   'HttpOptions',
   'HttpVersion',
   'InformNotice',
   'Intermediary',
+  'LogLevel',
+  'Logger',
+  'LoggingHooks',
   'LoneEvent',
+  'LossInfo',
   'LostNotice',
   'MemberInfo',
   'Message',
+  'MessageAct',
+  'MessageHooks',
+  'MetricsHooks',
   'ModuleReference',
   'Monitor',
   'MonitorOptions',
   'OfferInfo',
+  'OpenInfo',
   'OpenOptions',
   'OpenTarget',
   'PeerSettings',
@@ -102,28 +142,46 @@ const TYPES: readonly string[] = [
   'ProxyEndpoint',
   'ProxyOption',
   'PushNotice',
+  'RateLimitHooks',
+  'RateLimitMode',
+  'RateLimitOptions',
+  'RateRequest',
   'RawOptions',
+  'ReceiveClientOptions',
   'ReceiveOptions',
   'Received',
+  'ReceivedClient',
+  'Remote',
+  'RemoteOptions',
+  'RequestHooks',
   'RequestOptions',
+  'RequestReplyOptions',
   'ResponseNotice',
   'ResponseOptions',
+  'RetryChoice',
   'RetryDecision',
   'RetryInfo',
   'RetryKind',
   'ScopeOptions',
+  'SendOptions',
   'Sendable',
   'SerializedJar',
   'ServerSentEvent',
+  'SessionStatus',
   'SettingsNotice',
   'SharedCookies',
+  'SharedRateLimit',
   'SocksProtocol',
+  'Spread',
   'SseNotice',
   'StreamEvents',
   'StreamInfo',
   'StreamNotice',
   'StreamOrigin',
   'StreamState',
+  'SubscriptionHooks',
+  'SubscriptionInfo',
+  'SubscriptionState',
   'SwitchedNotice',
   'ThreadDown',
   'ThreadInfo',
@@ -141,6 +199,7 @@ const TYPES: readonly string[] = [
   'UpgradeOptions',
   'Verbs',
   'WaitOptions',
+  'WithHandler',
   'WsNotice',
   'WsOptions',
 ];
@@ -149,6 +208,7 @@ describe('the public face', () => {
   it('has these values and no others', () => {
     expect(Object.keys(face).sort()).to.deep.equal([
       'Batch',
+      'Client',
       'Connection',
       'ConnectionError',
       'CookieJar',
@@ -161,13 +221,17 @@ describe('the public face', () => {
       'OwnerError',
       'Pool',
       'PooledRequest',
+      'RateLimiter',
       'Reply',
       'Stream',
       'StreamError',
       'TimeoutError',
       'WsStream',
+      'clientOf',
       'connect',
+      'defineClient',
       'open',
+      'receiveClient',
       'receiveOwnership',
       'receiveReply',
     ]);
@@ -176,16 +240,20 @@ describe('the public face', () => {
 
   it('has these types and no others', async () => {
     const read = (name: string) => readFile(new URL(`../lib/${name}.d.ts`, import.meta.url), 'utf8');
-    const named = (await read('index')).matchAll(/export (type )?\{([^}]*)\}/g);
-    const list = [...named].flatMap(([, type, names = '']) =>
+    const index = await read('index');
+    const stars = [...index.matchAll(/export type \* from '\.\/(.+)\.ts'/g)].map(([, name = '']) => name);
+    const shapes: string[] = [];
+    for (const text of await Promise.all(stars.map(read))) {
+      for (const [, name = ''] of text.matchAll(/^export (?:type|interface) (\w+)/gm)) shapes.push(name);
+    }
+    const types = [...index.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, type, names = '']) =>
       names
         .split(',')
-        .filter((name) => name.trim() !== '')
-        .map((name) => (type ? `type ${name.trim()}` : name.trim())),
+        .map((name) => name.trim())
+        .filter((name) => name !== '' && (type !== undefined || name.startsWith('type ')))
+        .map((name) => name.replace(/^type /, '')),
     );
-    const shapes = [...(await read('types')).matchAll(/^export (?:type|interface) (\w+)/gm)];
-    const types = list.filter((name) => name.startsWith('type ')).map((name) => name.slice(5));
-    expect([...types, ...shapes.map(([, name]) => name)].sort()).to.deep.equal(TYPES);
+    expect([...new Set([...types, ...shapes])].sort()).to.deep.equal(TYPES);
   });
 
   it('has one base for all errors', () => {
@@ -252,6 +320,20 @@ describe('the public face', () => {
       types: './dist/lib/index.d.ts',
       default: './dist/lib/index.js',
     });
+    const doors = {
+      parts: 'json',
+      testing: 'serve',
+      prometheus: 'collectClients',
+      opentelemetry: 'observeClients',
+    };
+    for (const [name, value] of Object.entries(doors)) {
+      const { default: file } = exports[`./${name}`] as { default: string };
+      expect(await import(file.replace('./dist/', '../'))).to.have.property(value);
+    }
+    for (const name of ['deribit', 'echo']) {
+      const { default: file } = exports[`./adapters/${name}`] as { default: string };
+      expect((await import(file.replace('./dist/', '../'))).default, name).to.be.a('function');
+    }
   });
 
   it('is written against by the program below', () => {

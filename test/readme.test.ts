@@ -5,7 +5,15 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +23,7 @@ import { expect } from 'chai';
 import type { WebSocket } from 'ws';
 import * as gunport from '../lib/index.ts';
 import { checkOpen, OPEN_OPTIONS, WS_OPTIONS } from '../lib/settings.ts';
+import { type Script, serve } from '../lib/testing/index.ts';
 import { connectProxy } from './support/connect-proxy.ts';
 import { type Peer, peer, wsServer } from './support/peers.ts';
 import { socksProxy } from './support/socks-proxy.ts';
@@ -22,6 +31,15 @@ import { socksProxy } from './support/socks-proxy.ts';
 /** The package's root: above dist, or above any other outDir. */
 const ROOT = new URL('../../', import.meta.url);
 const ENTRY = new URL('../lib/index.js', import.meta.url).href;
+/** The other doors that samples come in by. */
+const DOORS: readonly (readonly [name: string, file: string])[] = [
+  ['gunport/parts', '../lib/parts/index.js'],
+  ['gunport/testing', '../lib/testing/index.js'],
+  ['gunport/adapters/echo', '../lib/adapters/echo.js'],
+  ['gunport/prometheus', '../lib/exporters/prometheus.js'],
+];
+/** What a sample finds in its own node_modules. */
+const PACKAGES = ['pino', 'prom-client'];
 const README = read('README.md');
 /** The samples' feed. */
 const FEED = 'wss://feed.example';
@@ -31,6 +49,9 @@ const API = 'https://api.example';
 const PROXY = 'http://proxy.example:3128';
 const SOCKS = 'socks5://socks.example:1080';
 const ECHO = "host: 'echo.example', port: 7";
+/** The exchange that a client speaks to, and a server that says what it hears. */
+const EXCHANGE = 'wss://exchange.example/ws';
+const ECHO_FEED = 'wss://echo.example';
 /** Messages that the test's feed has. */
 const MESSAGES = 300;
 
@@ -122,6 +143,7 @@ const PLOTS: Readonly<Record<string, Plot>> = {
   'Proxies and tunnels': { asked: true },
   'Awaits that cannot hang': { holdFor: /upgrade/ },
   'Retry, down and up': { lossAt: 50 },
+  'Your code beside the socket': { holdFor: /^last|^contains/m },
   'The fast lane, and flow': { asked: true },
   Threads: { holdFor: /open/ },
 };
@@ -177,6 +199,36 @@ function apiServer(): Server {
   });
 }
 
+/** An exchange: it asks for a login, demands heartbeats, sends 300 trades, and cuts the first connection half way. */
+function exchangeScript(): Script {
+  let sent = 0;
+  return (connection) => {
+    let alive = false;
+    const reply = (id: unknown, result: unknown): boolean => connection.send({ id, result });
+    connection.send({ method: 'heartbeat' });
+    connection.onMessage((data) => {
+      const { id, method, params } = JSON.parse(String(data));
+      if (method === 'alive') alive = true;
+      if (method === 'name') reply(id, 'the exchange');
+      if (method === 'login') reply(id, params.key === 'k-123456' ? { expiresIn: 900_000 } : null);
+      if (method !== 'subscribe') return;
+      reply(id, alive);
+      const half = MESSAGES / 2;
+      const end = sent < half ? half : MESSAGES;
+      for (; sent < end; sent++) connection.send({ method: 'trade', params: { sequence: sent } });
+      if (sent === half) setTimeout(() => connection.drop(), 50);
+    });
+  };
+}
+
+/** Says what it hears. */
+const echoScript: Script = (connection) => void connection.onMessage((data) => connection.send(data));
+
+function doorOf(name: string): string | undefined {
+  const [, file] = DOORS.find(([door]) => door === name) ?? [];
+  return file && `from '${new URL(file, import.meta.url).href}'`;
+}
+
 /** Gives back what it gets. */
 function echoServer(): Promise<Peer> {
   return peer((socket) => void socket.pipe(socket));
@@ -224,10 +276,19 @@ const PRINTS: Readonly<Record<string, (lines: readonly string[]) => void>> = {
   'Awaits that cannot hang': ([line]) => expect(line).to.equal('http upgrade ws {"sequence":0,"price":100}'),
   'Retry, down and up': (lines) => {
     expect(sequence(lines)).to.deep.equal(upTo(MESSAGES));
-    const marks = lines.filter((line) => !line.startsWith('{'));
-    expect(marks).to.deep.equal(['lost 1 ERR_GUNPORT_CLOSED', 'up again 2']);
-    expect(lines.indexOf('lost 1 ERR_GUNPORT_CLOSED')).to.equal(50);
+    const [lost, ...marks] = lines.filter((line) => !line.startsWith('{'));
+    const told = lost === 'up again 2' ? [lost] : ['lost 1 ERR_GUNPORT_CLOSED', 'up again 2'];
+    expect([lost, ...marks]).to.deep.equal(told);
+    expect(lines.indexOf(told[0] ?? '')).to.equal(50);
   },
+  'Your code beside the socket': (lines) => {
+    const piped = ['contains json filter gaps', '43'];
+    expect(lines).to.deep.equal(lines[0] === piped[0] ? piped : ['last true 106', '42 of 300']);
+  },
+  'A client that stays connected': (lines) =>
+    expect(lines).to.deep.equal(['ready 1 ', 'the exchange', 'ready 2 trades', 'websocketConnected 200 1']),
+  'Rate limits, logs and metrics': (lines) => expect(lines).to.deep.equal(['true 2']),
+  'Testing your program': (lines) => expect(lines).to.deep.equal(['welcome', 'back 2']),
   'The fast lane, and flow': ([line]) => expect(line).to.match(/^\{ messages: 300, bytes: \d+ \}$/),
   Threads: ([line]) => expect(line).to.match(/^\[ false, true \] open open$/),
 };
@@ -240,7 +301,7 @@ describe('README', function () {
     let folder = '';
     let server: (Peer & Awaited<ReturnType<typeof wsServer>>) | undefined;
     let api: Server;
-    const others: Peer[] = [];
+    const others: { close(): Promise<void> }[] = [];
     const samples = blocks().filter(({ language }) => language === 'js');
     const loaded = samples.filter(({ name }) => samples.some(({ text }) => text.includes(`'./${name}'`)));
 
@@ -248,6 +309,10 @@ describe('README', function () {
       api = apiServer();
       folder = mkdtempSync(join(tmpdir(), 'gunport-readme-'));
       writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+      mkdirSync(join(folder, 'node_modules'));
+      for (const name of PACKAGES) {
+        symlinkSync(fileURLToPath(new URL(`node_modules/${name}`, ROOT)), join(folder, 'node_modules', name));
+      }
     });
 
     afterEach(async () => {
@@ -272,16 +337,20 @@ describe('README', function () {
         await once(api.listen(0, '127.0.0.1'), 'listening');
         const { port } = api.address() as AddressInfo; // As of every server that listens on a port.
         const [proxy, socks, echo] = await Promise.all([connectProxy(), socksProxy(), echoServer()]);
-        others.push(proxy, socks, echo);
+        const [exchange, echoing] = await Promise.all([serve(exchangeScript()), serve(echoScript)]);
+        others.push(proxy, socks, echo, ...[exchange, echoing].map((one) => ({ close: () => one.stop() })));
         const write = ({ name = 'sample.js', text }: Block): string => {
           const here = text
             .replaceAll("from 'gunport'", `from '${ENTRY}'`)
+            .replace(/from '(gunport\/[\w/]+)'/g, (whole, door) => doorOf(door) ?? whole)
             .replaceAll(FEED, url)
+            .replaceAll(EXCHANGE, exchange.url)
+            .replaceAll(ECHO_FEED, echoing.url)
             .replaceAll(API, `http://127.0.0.1:${port}`)
             .replaceAll(PROXY, proxy.url)
             .replaceAll(SOCKS, `socks5://127.0.0.1:${socks.port}`)
             .replaceAll(ECHO, `host: '127.0.0.1', port: ${echo.port}`);
-          expect(here, 'its import').to.include(ENTRY);
+          if (name === 'sample.js') expect(here, 'its import').to.include(ENTRY);
           writeFileSync(join(folder, name), here);
           return join(folder, name);
         };
