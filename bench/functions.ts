@@ -14,6 +14,7 @@ import { Inflater } from '../workers/deflate.ts';
 import { EventDesk, Probe } from '../workers/probes/probe.ts';
 import { SLAB } from '../workers/slabs.ts';
 import { type Case, httpCases } from './http-functions.ts';
+import { partCases } from './part-functions.ts';
 import { buildBlock, PAYLOADS, type PayloadName } from './payloads.ts';
 
 const TIME = 300;
@@ -32,6 +33,7 @@ export async function benchFunctions(): Promise<void> {
     ...reading(binary.parcel, text.parcel),
     ...sending(),
     ...httpCases(),
+    ...partCases(),
   ];
   const bench = new Bench({ time: TIME, iterations: 16, throws: true });
   for (const { name, call, prepare } of cases) {

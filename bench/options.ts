@@ -3,6 +3,7 @@
 // Invariant: what is not understood is an UsageError that names the option and the value; nothing is guessed.
 
 import { parseArgs } from 'node:util';
+import { BOOK_NAMES, BOOK_PEER_NAMES, type BookName } from './book.ts';
 import { HTTP_NAMES, type HttpName } from './http-answers.ts';
 import { DOWNLOADER_NAMES } from './http-downloads.ts';
 import { HTTP_PEER_NAMES } from './http-peers.ts';
@@ -11,7 +12,13 @@ import { FEED_PEER_NAMES } from './peers.ts';
 import { SSE_NAMES, SSE_PEER_NAMES, type SseName } from './sse.ts';
 
 const PEER_NAMES: readonly string[] = [
-  ...new Set<string>([...FEED_PEER_NAMES, ...HTTP_PEER_NAMES, ...DOWNLOADER_NAMES, ...SSE_PEER_NAMES]),
+  ...new Set<string>([
+    ...FEED_PEER_NAMES,
+    ...HTTP_PEER_NAMES,
+    ...DOWNLOADER_NAMES,
+    ...SSE_PEER_NAMES,
+    ...BOOK_PEER_NAMES,
+  ]),
 ];
 
 export interface BenchOptions {
@@ -27,6 +34,8 @@ export interface BenchOptions {
   readonly http: readonly HttpName[];
   /** Feeds of server-sent events. */
   readonly sse: readonly SseName[];
+  /** Feeds of order books. */
+  readonly books: readonly BookName[];
   readonly peers: readonly string[];
   /** Length of a download in MiB. Default 1 024, with --quick 256. */
   readonly mib: number;
@@ -47,7 +56,7 @@ export const USAGE: string = `usage: npm run bench -- [options]
   --warmup MS       time from open to the window's start (default 250)
   --quick           3 rounds, windows of 300 ms after 150 ms, where not given otherwise
   --mib N           length of a download in MiB (default 1024, with --quick 256)
-  --only A,B        feeds: ${PAYLOAD_NAMES.join(', ')}; HTTP: ${HTTP_NAMES.join(', ')}; ${SSE_NAMES.join(', ')}
+  --only A,B        feeds: ${PAYLOAD_NAMES.join(', ')}; HTTP: ${HTTP_NAMES.join(', ')}; ${[...SSE_NAMES, ...BOOK_NAMES].join(', ')}
   --peers A,B       peers: ${PEER_NAMES.join(', ')}
   --json FILE       write all figures to FILE
   --functions       the hot functions alone, by tinybench
@@ -57,7 +66,12 @@ export const USAGE: string = `usage: npm run bench -- [options]
 export function readOptions(argv: readonly string[]): BenchOptions {
   const values = parse(argv);
   const quick = values.quick ?? false;
-  const works = list<string>('--only', values.only, [...PAYLOAD_NAMES, ...HTTP_NAMES, ...SSE_NAMES]);
+  const works = list<string>('--only', values.only, [
+    ...PAYLOAD_NAMES,
+    ...HTTP_NAMES,
+    ...SSE_NAMES,
+    ...BOOK_NAMES,
+  ]);
   return {
     rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
     window: integer('--window', values.window, quick ? 300 : 500, [10, 60_000]),
@@ -65,6 +79,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     payloads: PAYLOAD_NAMES.filter((name) => works.includes(name)),
     http: HTTP_NAMES.filter((name) => works.includes(name)),
     sse: SSE_NAMES.filter((name) => works.includes(name)),
+    books: BOOK_NAMES.filter((name) => works.includes(name)),
     mib: integer('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
     peers: list('--peers', values.peers, PEER_NAMES),
     json: values.json,

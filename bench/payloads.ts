@@ -1,5 +1,5 @@
 // payloads — what the server sends: each payload as one prebuilt block of frames that may be sent again and again.
-// Named by options.ts and table.ts, built by server.ts once, before the first client.
+// Named by options.ts and table.ts, built by server.ts once, before the first client; book-messages.ts has one more.
 // Invariant: every message of a payload has the same size before compression, and a block ends at a frame's end.
 // The compressed block keeps one context from its first message to its last; it begins with a fresh one, so it never
 // refers to what came before, and a receiver may keep its own context through any number of blocks.
@@ -67,12 +67,13 @@ export async function buildBlock({ size, text, compressed }: Payload): Promise<B
   return join(frames);
 }
 
-function join(frames: readonly Buffer[]): Block {
+/** Frames as a block. */
+export function join(frames: readonly Buffer[]): Block {
   return { bytes: Buffer.concat(frames), messages: frames.length };
 }
 
 /** A server's frame: unmasked, in the shortest form. */
-function frame(first: number, body: Buffer): Buffer {
+export function frame(first: number, body: Buffer): Buffer {
   if (body.length < 126) return Buffer.concat([Buffer.of(first, body.length), body]);
   return Buffer.concat([Buffer.of(first, 126, body.length >> 8, body.length & 0xff), body]);
 }
@@ -123,7 +124,7 @@ function record(seq: number, size: number): Buffer {
 }
 
 /** The same numbers in every run, without a pattern that zlib would find. Source: Murmur3's finalizer. */
-function scramble(seed: number): number {
+export function scramble(seed: number): number {
   let word = Math.imul(seed ^ (seed >>> 16), 0x85ebca6b);
   word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
   return (word ^ (word >>> 16)) >>> 0;

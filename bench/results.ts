@@ -59,6 +59,8 @@ export const TARGETS: readonly Target[] = [
   { work: 'deflate', peer: 'events', rate: 20 },
   { work: 'deflate', peer: 'for-await', rate: 20 },
   { work: 'deflate', peer: 'batches', rate: 20 },
+  { work: 'book', peer: 'book', rate: 1, active: 1 / 20 },
+  { work: 'book', peer: 'book-latest', rate: 1, active: 1 / 20 },
   { work: 'get', peer: 'gunport', rate: 0.8 },
   { work: 'get2', peer: 'gunport', rate: 0.8 },
   { work: 'download', peer: 'gunport', rate: 0.9, active: 1 / 5 },

@@ -5,6 +5,7 @@
 // Figures of a run, and how to read them: RESULTS.md.
 
 import { writeFile } from 'node:fs/promises';
+import { bookWorks } from './book.ts';
 import { type FeedReady, type HttpReady, ServerProcess } from './feed.ts';
 import { feedWorks } from './feed-works.ts';
 import { httpWorks } from './http-works.ts';
@@ -39,16 +40,18 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function compare(options: BenchOptions): Promise<number> {
-  const { payloads, http, sse, mib } = options;
+  const { payloads, http, sse, books, mib } = options;
   console.log(describeMachine());
   const othersBefore = await neighbours();
-  await using feeds = payloads.length > 0 ? await ServerProcess.start<FeedReady>('server', payloads) : null;
+  const fed = [...payloads, ...books];
+  await using feeds = fed.length > 0 ? await ServerProcess.start<FeedReady>('server', fed) : null;
   const large = mib * 1024 * 1024;
   await using answers =
     http.length > 0 ? await ServerProcess.start<HttpReady>('http-server', [String(large)]) : null;
   await using events = sse.length > 0 ? await ServerProcess.start<SseReady>('sse-server', []) : null;
   const works = [
     ...(feeds ? feedWorks(payloads, feeds.ready, options) : []),
+    ...(feeds ? bookWorks(books, feeds.ready, options) : []),
     ...(answers ? httpWorks(http, answers.ready, large, options) : []),
     ...(events ? sseWorks(sse, events.ready, options) : []),
   ].map((work) => ({ ...work, peers: work.peers.filter(({ name }) => options.peers.includes(name)) }));

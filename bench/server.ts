@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
+import { buildBookBlock } from './book-messages.ts';
 import type { FeedReady } from './feed.ts';
 import { type Block, buildBlock, PAYLOAD_NAMES, PAYLOADS, type PayloadName } from './payloads.ts';
 
@@ -14,6 +15,7 @@ const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const names = PAYLOAD_NAMES.filter((name) => process.argv.includes(name));
 const blocks = new Map<string, Block>();
 for (const name of names) blocks.set(`/${name}`, await buildBlock(PAYLOADS[name]));
+if (process.argv.includes('book')) blocks.set('/book', buildBookBlock());
 
 const server = createServer({ noDelay: true }, accept);
 server.listen({ host: '127.0.0.1', port: 0 }, () => {
