@@ -19,7 +19,7 @@ describe('a connect that fails', function () {
 
   for (const failure of FAILURES) {
     const { name, code, phase } = failure;
-    it(`at ${name} says ${code} in phase ${phase} and leaves nothing behind (S4)`, () =>
+    it(`check 28: at ${name} says ${code} in phase ${phase} and leaves nothing behind (S4)`, () =>
       failTimes(failure, TIMES, pool));
   }
 

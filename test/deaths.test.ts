@@ -25,7 +25,7 @@ describe('the death of a thread', () => {
   });
   afterEach(() => server.close());
 
-  it('is one event of the pool with the connections it took; others do not notice (M1)', async () => {
+  it('check 3: is one event of the pool with the connections it took; others do not notice (M1)', async () => {
     await using pool = new Pool({ threads: 2 });
     const events: unknown[] = [];
     pool.on('down', (down) => events.push(down));

@@ -26,7 +26,7 @@ describe('a process', () => {
 
   const ended = { code: 0, signal: null, errors: '' };
 
-  it('ends by itself while the threads of its pools are idle', async () => {
+  it('check 3: ends by itself while the threads of its pools are idle', async () => {
     const ran = await run(
       `const feed = await gunport.connect(args[0]);
        await feed.close();

@@ -72,9 +72,9 @@ function titlesIn(source: string): string[] {
   );
 }
 
-/** Without the names of Gun's tests behind it. */
+/** Without the names of Gun's tests behind it, and the number of CATALOGUE.md before it. */
 function sentenceOf(title: string): string {
-  return title.replace(/ \([^()]*_[^()]*\)$/, '');
+  return title.replace(/^check \d+: /, '').replace(/ \([^()]*_[^()]*\)$/, '');
 }
 
 function rootOf(suite: Mocha.Suite | undefined): Mocha.Suite | undefined {

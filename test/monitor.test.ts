@@ -5,30 +5,43 @@ import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import type { WebSocket } from 'ws';
+import type { Connection } from '../lib/connection.ts';
 import { watch } from '../lib/lifeline.ts';
+import type { OpenOptions } from '../lib/options.ts';
 import { Pool } from '../lib/pool.ts';
 import { receiveOwnership } from '../lib/receive.ts';
 import type { Down, DownReason } from '../lib/types.ts';
+import type { WsStream } from '../lib/wsstream.ts';
 import { GUNPORT, run } from './support/child.ts';
 import { downOf } from './support/downs.ts';
+import { emptied } from './support/emptied.ts';
 import { block, FAULTY, type Fault, fault, faulty } from './support/faults.ts';
 import { uncaught } from './support/listeners.ts';
 import { refusing, wsServer } from './support/peers.ts';
 
 describe('a monitor', () => {
   let server: Awaited<ReturnType<typeof wsServer>>;
-  let pool: Pool;
+  const pool: Pool = new Pool({ threads: 1 });
   beforeEach(async () => {
     server = await wsServer();
     server.server.on('connection', (socket) => echo(socket));
-    pool = new Pool({ threads: 1 });
   });
+  const opened: Connection[] = [];
   afterEach(async () => {
-    await pool.close();
+    await Promise.all(opened.splice(0).map((one) => one.close().catch(() => {})));
     await server.close();
+    await emptied(pool);
   });
+  after(() => pool.close());
 
-  const faultyFeed = () => pool.connect(faulty(server.url), { lookup: FAULTY });
+  /** Closed after the test. */
+  async function connected(options?: OpenOptions): Promise<WsStream<Connection>> {
+    const feed = await pool.connect(options ? faulty(server.url) : server.url, options);
+    opened.push(feed.connection);
+    return feed;
+  }
+
+  const faultyFeed = () => connected({ lookup: FAULTY });
   async function downBy(what: Fault): Promise<DownReason> {
     const feed = await faultyFeed();
     const down = downOf(feed.connection);
@@ -38,42 +51,43 @@ describe('a monitor', () => {
 
   describe('gets exactly one Down, and the true reason (M1):', () => {
     it('normal, when the peer closes the WebSocket of connect()', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const down = downOf(feed.connection);
       for (const socket of server.server.clients) socket.close(1000);
       expect(await down).to.include({ kind: 'normal' });
     });
 
     it('normal, when this side closes the WebSocket of connect()', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const down = downOf(feed.connection);
       await feed.close();
       expect(await down).to.include({ kind: 'normal' });
     });
 
     it('shutdown, when the owner shuts it down', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const down = downOf(feed.connection);
       await feed.connection.shutdown();
       expect(await down).to.include({ kind: 'shutdown' });
     });
 
     it('shutdown, when the owner closes it', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const down = downOf(feed.connection);
       await feed.connection.close();
       expect(await down).to.include({ kind: 'shutdown' });
     });
 
     it('shutdown, when its pool closes', async () => {
-      const feed = await pool.connect(server.url);
+      const closing = new Pool({ threads: 1 });
+      const feed = await closing.connect(server.url);
       const down = downOf(feed.connection);
-      await pool.close();
+      await closing.close();
       expect(await down).to.include({ kind: 'shutdown' });
     });
 
     it('owner-gone, when its owner is a thread that ends', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const owner = new Worker(
         `import(${JSON.stringify(GUNPORT)}).then(({ receiveOwnership }) => receiveOwnership());`,
         { eval: true },
@@ -95,7 +109,7 @@ describe('a monitor', () => {
       expect(reason.cause).to.include({ code: 'ERR_GUNPORT_CONNECT', phase: 'connect' });
     });
 
-    it('uncaught, when an error is thrown in its thread', async () => {
+    it('check 2: uncaught, when an error is thrown in its thread', async () => {
       const reason = await downBy({ kind: 'throw', value: 'error' });
       expect(reason).to.include({ kind: 'uncaught' });
       expect(reason.cause).to.include({ name: 'RangeError', message: 'out of luck' });
@@ -117,13 +131,13 @@ describe('a monitor', () => {
     }
 
     for (const code of [0, 1, 7]) {
-      it(`exit, when its thread calls process.exit(${code})`, async () => {
+      it(`check 2: exit, when its thread calls process.exit(${code})`, async () => {
         expect(await downBy({ kind: 'exit', code })).to.include({ kind: 'exit', exitCode: code });
       });
     }
 
-    it('terminated, when its thread is terminated', async () => {
-      const feed = await pool.connect(server.url);
+    it('check 2: terminated, when its thread is terminated', async () => {
+      const feed = await connected();
       const down = downOf(feed.connection);
       await pool.terminate(feed.connection.threadId);
       expect(await down).to.include({ kind: 'terminated', exitCode: 1 });
@@ -138,7 +152,7 @@ describe('a monitor', () => {
       expect(await down).to.include({ kind: 'terminated' });
     });
 
-    it('out-of-memory, when its thread has none left (or the abort of Node 24, which the docs state)', async () => {
+    it('check 2: out-of-memory, when its thread has none left (or the abort of Node 24, which the docs state)', async () => {
       const { code, signal, output, errors } = await run(
         `const { FAULTY, fault } = await import(args[1]);
          const pool = new gunport.Pool({ resourceLimits: { maxOldGenerationSizeMb: 32 } });
@@ -161,7 +175,7 @@ describe('a monitor', () => {
     }).timeout(20_000);
   });
 
-  it('made too late hears the true reason at once, as a message of its own (M2)', async () => {
+  it('check 4: made too late hears the true reason at once, as a message of its own (M2)', async () => {
     const feed = await faultyFeed();
     fault(feed.connection.threadId, { kind: 'exit', code: 3 });
     await feed.connection.monitor().down;
@@ -173,7 +187,7 @@ describe('a monitor', () => {
   });
 
   it('hears the true reason from the host while it is remembered, else no-process (M2)', async () => {
-    const feed = await pool.connect(server.url);
+    const feed = await connected();
     const { id } = feed.connection;
     await pool.terminate(feed.connection.threadId);
     const heard = (name: string) =>
@@ -207,7 +221,7 @@ describe('a monitor', () => {
 
   describe('that was ended', () => {
     it('hears no Down; its promise resolves with undefined', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const heard: Down[] = [];
       const monitor = feed.connection.monitor((down) => heard.push(down));
       feed.connection.demonitor(monitor);
@@ -218,8 +232,8 @@ describe('a monitor', () => {
       expect(heard).to.have.lengthOf(0);
     });
 
-    it('hears a Down that was queued before, but not when it is flushed (M2)', async () => {
-      const feed = await pool.connect(server.url);
+    it('check 4: hears a Down that was queued before, but not when it is flushed (M2)', async () => {
+      const feed = await connected();
       const { connection } = feed;
       const heard: string[] = [];
       // Each Down is a message of its own: in the first one's callback the others are queued.
@@ -236,7 +250,7 @@ describe('a monitor', () => {
     });
 
     it('of another connection is left alone', async () => {
-      const [one, other] = [await pool.connect(server.url), await pool.connect(server.url)];
+      const [one, other] = [await connected(), await connected()];
       const monitor = one.connection.monitor();
       other.connection.demonitor(monitor as never, { flush: true });
       await one.connection.close();
@@ -244,7 +258,7 @@ describe('a monitor', () => {
     });
 
     it('by a hand-over hears nothing either, unless it was made to keep', async () => {
-      const feed = await pool.connect(server.url);
+      const feed = await connected();
       const port = new MessageChannel();
       const [plain, keep] = [feed.connection.monitor(), feed.connection.monitor({ keep: true })];
       const received = receiveOwnership(port.port2);
@@ -258,7 +272,7 @@ describe('a monitor', () => {
   });
 
   it('whose callback throws hurts no other monitor, and is its own thread’s uncaught exception', async () => {
-    const feed = await pool.connect(server.url);
+    const feed = await connected();
     const heard: number[] = [];
     const thrown = await uncaught(2, async () => {
       const monitors = [0, 1, 2, 3].map((i) =>
@@ -275,7 +289,7 @@ describe('a monitor', () => {
   });
 
   it('refuses what is neither a function nor options', async () => {
-    const feed = await pool.connect(server.url);
+    const feed = await connected();
     expect(() => feed.connection.monitor(7 as never)).to.throw('monitor takes a function or options, got 7');
   });
 });

@@ -2,11 +2,11 @@ import { expect } from 'chai';
 import { runStorm, storms } from './support/storm.ts';
 import { runVerdicts } from './support/verdicts.ts';
 
-// A tenth of what `npm run soak` does.
+// A part of what `npm run soak` does.
 describe('a storm of hand-overs loses, repeats and reorders nothing (O1, O2, O3, O7)', function () {
   this.timeout(60_000);
   this.slow(30_000);
-  for (const storm of storms(0.05)) {
+  for (const storm of storms(0.03)) {
     it(`${storm.name}: ${storm.messages} messages, ${storm.transfers} times`, async () => {
       try {
         await runStorm(storm);
@@ -16,8 +16,8 @@ describe('a storm of hand-overs loses, repeats and reorders nothing (O1, O2, O3,
     });
   }
 
-  it('killed in the midst of it, giver or taker: 20 times (O8)', async () => {
-    const { orphaned, given, kept } = await runVerdicts(20);
-    expect(orphaned + given + kept).to.equal(20);
+  it('killed in the midst of it, giver or taker: 8 times (O8)', async () => {
+    const { orphaned, given, kept } = await runVerdicts(8);
+    expect(orphaned + given + kept).to.equal(8);
   });
 });

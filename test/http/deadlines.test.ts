@@ -150,7 +150,7 @@ for (const road of ROADS) {
 
     it('for the next part stands still while its owner takes none of many (F1)', async () => {
       const { connection, next } = await stageOn(road, kit);
-      const stream = connection.get('/', { idleTimeout: 400 });
+      const stream = connection.get('/', { idleTimeout: 250 });
       const answering = await next();
       const size = 16 * 1024 * 1024;
       const send = async (): Promise<void> => {
@@ -159,7 +159,7 @@ for (const road of ROADS) {
         answering.end();
       };
       const sent = send();
-      await pass(connection, 900);
+      await pass(connection, 550);
       expect(await stream.bytes()).to.have.lengthOf(size);
       await sent;
     });

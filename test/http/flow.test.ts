@@ -339,7 +339,7 @@ describe('a reader that stops, on HTTP/2, beside others (F1)', () => {
     goaway(1);
     // The clock of another request, which is none of this connection's.
     const other = await stageOn('HTTP/2', kit);
-    await rejects(other.connection.get('/', { requestTimeout: 900 }).response(), 'ERR_GUNPORT_TIMEOUT');
+    await rejects(other.connection.get('/', { requestTimeout: 450 }).response(), 'ERR_GUNPORT_TIMEOUT');
     expect(await stream.bytes()).to.have.lengthOf(32 * MiB);
     await sending.all;
   });

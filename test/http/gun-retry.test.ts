@@ -95,12 +95,12 @@ describe('retries of a connection', () => {
         { scheme: 'wss' },
       ),
     );
-    const connection = open(server.url, { retry: 2, retryTimeout: 1_000 });
+    const connection = open(server.url, { retry: 2, retryTimeout: 300 });
     await connection.monitor().down;
     const [first = 0, second = 0, third = 0] = times;
     expect(times).to.have.lengthOf(3);
-    expect(second - first).to.be.below(900);
-    expect(third - second).to.be.at.least(990);
+    expect(second - first).to.be.below(250);
+    expect(third - second).to.be.at.least(290);
   });
 
   it('send what was asked for meanwhile once one comes up (gun_SUITE postpone_request_while_not_connected)', async () => {

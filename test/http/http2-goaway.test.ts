@@ -15,7 +15,7 @@ describe('GOAWAY of a server', () => {
   const downOf = (connection: object): Promise<[LostNotice]> =>
     once(connection as never, 'down') as Promise<[LostNotice]>; // It is an emitter.
 
-  it('lets what it names finish, fails the rest at once, and sends what comes after over the next connection', async () => {
+  it('check 19: lets what it names finish, fails the rest at once, and sends what comes after over the next connection', async () => {
     const { connection, server, origin } = await both({ retryTimeout: 1 });
     const streams = ['/1', '/2', '/3'].map((path) => connection.get(path));
     const requests = await server.requests(3);

@@ -21,7 +21,7 @@ describe('server push over HTTP/2', () => {
     ':path': path,
   });
 
-  it('is off unless it is asked for: a promise is an error of the connection then (RFC 9113 §8.4)', async () => {
+  it('check 19: is off unless it is asked for: a promise is an error of the connection then (RFC 9113 §8.4)', async () => {
     const { connection, server } = await both({ retry: 0 });
     expect((await server.next('settings')).settings).to.include({ enablePush: 0 });
     const stream = connection.get('/');
@@ -34,7 +34,7 @@ describe('server push over HTTP/2', () => {
     await server.ended;
   });
 
-  it('is a notice of the stream that it belongs to, and a stream of its own (push)', async () => {
+  it('check 19: is a notice of the stream that it belongs to, and a stream of its own (push)', async () => {
     const { connection, server, origin } = await both({ push: true, maxConcurrentPushes: 7 });
     const { settings } = await server.next('settings');
     expect(settings.enablePush ?? 1).to.equal(1);

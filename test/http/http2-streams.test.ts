@@ -14,7 +14,7 @@ const OK = { ':status': 200 } as const;
 describe('requests at the same time over HTTP/2', () => {
   const { both } = h2talks();
 
-  it('are answered in any order, 200 of them with their parts in confusion', async () => {
+  it('check 19: are answered in any order, 200 of them with their parts in confusion', async () => {
     const { connection, server } = await both();
     const streams = Array.from({ length: 200 }, (_, i) => connection.get(`/${i}`));
     const texts = Promise.all(streams.map((stream) => stream.text()));

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Connection, GunportError, LostNotice, SettingsNotice } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
+import { moduleOf } from '../support/failures.ts';
 import * as h2 from '../support/h2frames.ts';
 import { echoing, h2origin, h2talks } from '../support/h2origin.ts';
 import { origin } from '../support/origin.ts';
@@ -73,8 +74,6 @@ describe('an HTTP/2 connection', () => {
     const streams = ['/1', '/2', '/3'].map((path) => connection.get(path));
     const talk = await origin.next();
     expect(connection.status).to.equal('connecting');
-    await rejects(connection.ping(), 'ERR_GUNPORT_NOT_CONNECTED');
-    await rejects(connection.streamInfo(streams[0]!), 'ERR_GUNPORT_NOT_CONNECTED');
     talk.send(h2.settings(), h2.settingsAck());
     expect(await connection.awaitUp()).to.deep.include({ protocol: 'http2', attempt: 1 });
     const requests = await talk.requests(3);
@@ -83,6 +82,14 @@ describe('an HTTP/2 connection', () => {
     for (const { stream, path } of requests.toReversed()) talk.answer(stream, 200, path);
     const texts = await Promise.all(streams.map((stream) => stream.text()));
     expect(texts).to.deep.equal(['/1', '/2', '/3']);
+  });
+
+  it('has no pings and knows no streams while it dials', async () => {
+    // Its lookup never answers.
+    const lookup = moduleOf('export default () => {};');
+    const connection = open('http://never.test', { protocols: ['http2'], lookup });
+    await rejects(connection.ping(), 'ERR_GUNPORT_NOT_CONNECTED');
+    await rejects(connection.streamInfo(connection.get('/')), 'ERR_GUNPORT_NOT_CONNECTED');
   });
 
   it('asks again, in order, what was one too many before the SETTINGS told so (RFC 9113 §5.1.2)', async () => {
@@ -237,6 +244,7 @@ describe('a ping of HTTP/2', () => {
     await connection.info();
     await origin.close();
     await rejects(lost, 'ERR_GUNPORT_CLOSED');
+    while (connection.status === 'up') await connection.info();
     await rejects(connection.ping(), 'ERR_GUNPORT_NOT_CONNECTED');
   });
 

@@ -312,7 +312,8 @@ async function checkLarge(stream: Stream): Promise<number> {
 async function settled(connection: Connection): Promise<number> {
   for (let [last, same] = [-1, 0]; ; ) {
     const { bytesReceived } = (await connection.info()).counters;
-    same = bytesReceived === last ? same + 1 : 0;
+    // Nothing at all yet: nginx is still at it.
+    same = bytesReceived > 0 && bytesReceived === last ? same + 1 : 0;
     if (same === 50) return last;
     last = bytesReceived;
   }

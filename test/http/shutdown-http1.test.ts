@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import type { Connection, OpenOptions, Stream } from '../../lib/index.ts';
 import { downOf } from '../support/downs.ts';
 import { feeds } from '../support/feeds.ts';
-import { DEATHS, heardOfIt, mortalOwner, repliesAt } from '../support/mortal.ts';
+import { DEATHS, heardOfIt, mortals, repliesAt } from '../support/mortal.ts';
 import { origin, type Talk } from '../support/origin.ts';
 import { refusing } from '../support/peers.ts';
 import { rejects } from '../support/rejects.ts';
@@ -15,6 +15,7 @@ import { TestThread } from '../support/thread.ts';
 
 describe('a connection that is not up', () => {
   const { keep, open } = feeds();
+  const mortalOwner = mortals();
 
   it('is shut down while it dials, and what waits for it fails (shutdown_SUITE not_connected_gun_shutdown)', async () => {
     const server = await keep(origin());
@@ -275,6 +276,7 @@ describe('shutdown() of an HTTP/1.1 connection', () => {
 
 describe('an HTTP/1.1 connection whose owner is gone', () => {
   const { keep, open } = feeds();
+  const mortalOwner = mortals();
 
   for (const { how, twin, die } of DEATHS) {
     it(`ends at once where nothing was asked: it ${how} (shutdown_SUITE http1_${twin})`, async () => {

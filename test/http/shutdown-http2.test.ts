@@ -10,7 +10,7 @@ import { downOf } from '../support/downs.ts';
 import { feeds } from '../support/feeds.ts';
 import * as h2 from '../support/h2frames.ts';
 import { type H2Talk, h2origin } from '../support/h2origin.ts';
-import { DEATHS, heardOfIt, mortalOwner, repliesAt } from '../support/mortal.ts';
+import { DEATHS, heardOfIt, mortals, repliesAt } from '../support/mortal.ts';
 import { rejects } from '../support/rejects.ts';
 import { type Asked, type Sessions, sessions } from '../support/sessions.ts';
 
@@ -26,6 +26,7 @@ interface Scene {
 
 describe('shutdown() of an HTTP/2 connection', () => {
   const { keep, open } = feeds();
+  const mortalOwner = mortals();
 
   async function scene(count: number, options: OpenOptions = {}): Promise<Scene> {
     const server = await keep(sessions());

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import type { Connection, LostNotice, WsStream } from '../../lib/index.ts';
 import { downOf } from '../support/downs.ts';
 import { type Feeds, feeds } from '../support/feeds.ts';
-import { DEATHS, heardOfIt, mortalOwner } from '../support/mortal.ts';
+import { DEATHS, heardOfIt, mortals } from '../support/mortal.ts';
 import { origin } from '../support/origin.ts';
 import {
   closeOf,
@@ -30,6 +30,7 @@ function close(side: Side, code: number): void {
 for (const road of ROADS) {
   describe(`shutdown() of a WebSocket on ${road}`, () => {
     const kit = feeds();
+    const mortalOwner = mortals();
 
     it('says Close 1001 and waits for the answer (RFC 6455 §7.4.1, shutdown_SUITE ws_gun_shutdown)', async () => {
       const { connection, feed, side } = await wsOn(road, kit);

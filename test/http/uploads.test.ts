@@ -43,13 +43,13 @@ for (const road of ROADS) {
         .with.property('code', 'ERR_GUNPORT_OVERLOADED');
       await rejects(stream.drained({ timeout: 0 }), 'ERR_GUNPORT_TIMEOUT');
 
-      const read = (await server).read();
+      const read = server.read();
       await stream.drained();
       expect(stream.bufferedAmount).to.equal(0);
       expect(stream.data('fin', 'the end')).to.equal(true);
       hash.update('the end');
       expect(await read).to.equal(hash.digest('hex'));
-      (await server).answer();
+      server.answer();
       expect(await stream.text()).to.equal('Thanks');
     });
 
@@ -57,7 +57,7 @@ for (const road of ROADS) {
       const { connection, stream, server } = await uploading(road, kit);
       await fill(connection, stream);
       const drained = rejects(stream.drained(), 'ERR_GUNPORT_CLOSED');
-      (await server).reset();
+      server.reset();
       await drained;
       expect(stream.bufferedAmount).to.equal(0);
       expect(() => stream.data('nofin', 'x'))
@@ -104,27 +104,25 @@ describe('a server of HTTP/2 that does not read one body (F3)', () => {
 async function uploading(
   road: Road,
   { keep, open }: Feeds,
-): Promise<{ connection: Connection; stream: Stream<Connection>; server: Promise<Unread> }> {
+): Promise<{ connection: Connection; stream: Stream<Connection>; server: Unread }> {
   const options = { maxBuffered: MiB, retry: 0 };
   if (road === 'HTTP/2') {
     const server = await keep(sessions());
     const connection = open(server.url, { ...server.trust, ...options });
     const stream = connection.post('/');
-    const asked = server.next();
-    return {
-      connection,
-      stream,
-      server: asked.then(({ stream: body, session, answer }) => ({
-        read: () => hashOf(body),
-        answer: () => answer('Thanks'),
-        reset: () => session.destroy(),
-      })),
+    const { stream: body, session, answer } = await server.next();
+    const unread = {
+      read: () => hashOf(body),
+      answer: () => answer('Thanks'),
+      reset: () => session.destroy(),
     };
+    return { connection, stream, server: unread };
   }
   const server = await keep(origin());
   const connection = open(server.url, options);
   const stream = connection.post('/');
-  return { connection, stream, server: unreadOf(server.next()) };
+  // What is given before it is there is at rest, too.
+  return { connection, stream, server: await unreadOf(server.next()) };
 }
 
 async function unreadOf(next: Promise<Talk>): Promise<Unread> {

@@ -1,5 +1,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { type Feed, stage } from '../support/stage.ts';
+import { expect } from 'chai';
+import { connect } from '../../lib/index.ts';
+import { numbers, readNumbers } from '../support/numbers.ts';
+import { errorOf, type Feed, stage } from '../support/stage.ts';
 import { TestThread } from '../support/thread.ts';
 
 const DEAD = 'ERR_GUNPORT_TARGET_DEAD';
@@ -11,7 +14,7 @@ describe('a hand-over to a target that is dead (O3) fails, and the old owner goe
     ({ feed } = on);
   });
 
-  it('a Worker that has ended', async () => {
+  it('check 14: a Worker that has ended', async () => {
     const dead = new TestThread();
     await dead.kill();
     await on.fails(DEAD, () => feed.transferOwnership(dead.worker));
@@ -79,13 +82,17 @@ describe('a hand-over to a target that is dead (O3) fails, and the old owner goe
     for (const port of [port2, other, far]) port.close();
   });
 
-  it('a thread id that nobody has', async () => {
-    await on.fails(DEAD, () => feed.transferOwnership({ threadId: 999_999 }));
-  });
-
-  it('a thread that has not loaded gunport', async () => {
+  // Each of them takes a second, so they take the same one.
+  it('a thread id that nobody has, and a thread that has not loaded gunport', async () => {
+    await using server = await numbers();
+    const other = await connect(server.url);
     const stranger = new Worker('setInterval(() => {}, 1000)', { eval: true });
-    await on.fails(DEAD, () => feed.transferOwnership({ threadId: stranger.threadId }));
+    const error = errorOf(other.transferOwnership({ threadId: stranger.threadId }));
+    await on.fails(DEAD, () => feed.transferOwnership({ threadId: 999_999 }));
+    expect(await error).to.include({ code: DEAD });
+    server.send(3);
+    expect(await readNumbers(other, 3)).to.deep.equal([0, 1, 2]);
+    await on.giveTo(on.b, other);
     await stranger.terminate();
   });
 });

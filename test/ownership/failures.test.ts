@@ -19,7 +19,7 @@ describe('a hand-over that does not come about (O3)', () => {
 
   const fails = (code: string, attempt: () => Promise<unknown>): Promise<unknown> => on.fails(code, attempt);
 
-  it('since the target does not adopt in time', async () => {
+  it('check 10: since the target does not adopt in time', async () => {
     const { port1 } = new MessageChannel();
     const error = await fails('ERR_GUNPORT_TRANSFER_TIMEOUT', () =>
       feed.transferOwnership(port1, { timeout: 20 }),
@@ -92,7 +92,7 @@ describe('a hand-over that does not come about (O3)', () => {
     port1.close();
   });
 
-  it('since another one is under way, which comes about', async () => {
+  it('check 14: since another one is under way, which comes about', async () => {
     const { port1, port2 } = new MessageChannel();
     const first = feed.transferOwnership(port1);
     expect(await errorOf(feed.transferOwnership(a.worker))).to.include({ code: 'ERR_GUNPORT_TRANSFERRING' });
@@ -106,14 +106,14 @@ describe('a hand-over that does not come about (O3)', () => {
     port1.close();
   });
 
-  it('since it has never been up', async () => {
+  it('check 14: since it has never been up', async () => {
     const nobody = await refusing();
     const connection = open(nobody.url, { retry: 1_000, retryTimeout: 10 });
     expect(await errorOf(connection.transferOwnership(a.worker))).to.include({ code: 'ERR_GUNPORT_NOT_UP' });
     await connection.close();
   });
 
-  it('since it has been given away', async () => {
+  it('check 14: since it has been given away', async () => {
     await on.giveTo(a);
     expect(await errorOf(feed.transferOwnership(a.worker))).to.include({ code: 'ERR_GUNPORT_NOT_OWNER' });
   });
@@ -133,7 +133,7 @@ describe('a hand-over that does not come about (O3)', () => {
     port1.close();
   });
 
-  it('since its thread dies meanwhile: what had come can be read, and the error after it', async () => {
+  it('check 14: since its thread dies meanwhile: what had come can be read, and the error after it', async () => {
     const { port1 } = new MessageChannel();
     const pool = new Pool({ threads: 1 });
     const mortal = await pool.connect(server.url);

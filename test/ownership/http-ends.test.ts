@@ -10,30 +10,31 @@ import {
   receiveReply,
 } from '../../lib/index.ts';
 import { type Asked, type Counted, counted, faultIn, piece, readBytes } from '../support/counted.ts';
+import { emptied } from '../support/emptied.ts';
 import { type Answered, BOTH, expectCounted } from '../support/httpstage.ts';
 import { errorOf } from '../support/stage.ts';
-import { type Here, TestThread } from '../support/thread.ts';
+import { type Here, spares, type TestThread } from '../support/thread.ts';
 
 for (const speaks of BOTH) {
   describe(`requests of a connection whose owner, or thread, is gone, over ${speaks}`, () => {
     let server: Counted;
-    let pool: Pool;
+    const pool: Pool = new Pool({ threads: 1 });
+    const spare = spares();
     let owner: TestThread | undefined;
     beforeEach(async () => {
       server = await counted(speaks);
-      pool = new Pool({ threads: 1 });
     });
     afterEach(async () => {
       await owner?.kill();
       owner = undefined;
-      await pool.close();
       await server.close();
-      expect(pool.info()).to.deep.equal({ threads: [], connections: 0 });
+      await emptied(pool);
     });
+    after(() => pool.close());
 
     /** Made where it is needed: one that is killed while it loads leaves its files open. */
     function thread(): TestThread {
-      owner ??= new TestThread();
+      owner ??= spare();
       return owner;
     }
 

@@ -62,7 +62,7 @@ describe('the handle', () => {
   });
 
   describe('that was given away is inert (O4)', () => {
-    it('throws ERR_GUNPORT_NOT_OWNER from each call', async () => {
+    it('check 9: throws ERR_GUNPORT_NOT_OWNER from each call', async () => {
       await on.giveTo(a);
       const all = await errors({
         ...calls(),
@@ -135,7 +135,7 @@ describe('the handle', () => {
       expect(await a.run((here) => here.read(1))).to.deep.equal([0]);
     });
 
-    it('emits no event any more', async () => {
+    it('check 9: emits no event any more', async () => {
       const heard: string[] = [];
       for (const name of ['message', 'close', 'down', 'up', 'error'] as const) {
         feed.on(name, () => heard.push(name));
@@ -215,7 +215,7 @@ describe('the handle', () => {
     });
   });
 
-  it('is not given once the connection is closing', async () => {
+  it('check 14: is not given once the connection is closing', async () => {
     server.deaf = true;
     const down = feed.connection.shutdown();
     expect(await errorOf(feed.transferOwnership(a.worker))).to.include({ code: 'ERR_GUNPORT_CLOSING' });

@@ -2,25 +2,28 @@ import { once } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import { expect } from 'chai';
 import { type Connection, type Down, Pool } from '../../lib/index.ts';
+import { emptied } from '../support/emptied.ts';
 import { type Numbers, range, readNumbers } from '../support/numbers.ts';
 import { type Feed, stage } from '../support/stage.ts';
-import { TestThread } from '../support/thread.ts';
+import { spares, type TestThread } from '../support/thread.ts';
 
 describe('a connection whose owner is gone (O8)', () => {
   const on = stage();
   let server: Numbers;
-  let pool: Pool;
+  const pool: Pool = new Pool({ threads: 1 });
+  const spare = spares();
   let owner: TestThread;
-  beforeEach(async () => {
+  beforeEach(() => {
     ({ server } = on);
-    pool = new Pool({ threads: 1 });
-    owner = new TestThread();
+    owner = spare();
   });
   afterEach(async () => {
     await owner.kill();
-    await pool.close();
-    expect(pool.info()).to.deep.equal({ threads: [], connections: 0 });
+    await on.a.closeOwned();
+    pool.removeAllListeners('orphan');
+    await emptied(pool);
   });
+  after(() => pool.close());
 
   /** A feed of the pool's that `owner` owns; main keeps watching. */
   async function owned(
@@ -47,7 +50,7 @@ describe('a connection whose owner is gone (O8)', () => {
           .catch(() => {}),
     };
     for (const [name, die] of Object.entries(deaths)) {
-      it(name, async () => {
+      it(`check 17: ${name}`, async () => {
         const { down } = await owned('shutdown');
         await owner.run((here) => {
           // A connection keeps its thread alive; one that ends by itself has let go of it.
@@ -114,8 +117,8 @@ describe('a connection whose owner is gone (O8)', () => {
     it('or just before: it is one or the other, never both and never neither', async function () {
       // A new thread for each round.
       this.timeout(10_000);
-      for (let round = 0; round < 4; round++) {
-        const mortal = new TestThread();
+      for (let round = 0; round < 2; round++) {
+        const mortal = spare();
         const feed = await pool.connect(server.url);
         const { down } = feed.connection.monitor({ keep: true });
         await mortal.run((here, round) => {
@@ -143,7 +146,7 @@ describe('a connection whose owner is gone (O8)', () => {
   });
 
   describe("with onOwnerDown: 'rehome'", () => {
-    it('is offered to the host, as it is', async () => {
+    it('check 17: is offered to the host, as it is', async () => {
       const orphan = once(pool, 'orphan');
       const { feed } = await owned('rehome');
       server.send(5);
@@ -189,7 +192,7 @@ describe('a connection whose owner is gone (O8)', () => {
     it('keeps its credit bounded through any number of homes (F1)', async () => {
       let homes = 0;
       const { feed } = await owned('rehome');
-      for (let round = 0; round < 4; round++) {
+      for (let round = 0; round < 3; round++) {
         const orphan = once(pool, 'orphan');
         await owner.kill();
         const [connection] = (await orphan) as [Connection];
@@ -198,10 +201,10 @@ describe('a connection whose owner is gone (O8)', () => {
         const from = server.sent;
         for (let i = 0; i < 40; i++) server.send(500);
         expect(await readNumbers(stream, 20_000)).to.deep.equal(range(from, from + 20_000));
-        owner = new TestThread();
+        owner = spare();
         await on.giveTo(owner, stream);
       }
-      expect(homes).to.equal(4);
+      expect(homes).to.equal(3);
     });
 
     it('shuts down when nobody listens', async () => {

@@ -17,7 +17,7 @@ describe('the new owner', () => {
   });
 
   describe('gets the whole state (O5)', () => {
-    it('what the connection and the upgrade were', async () => {
+    it('check 12: what the connection and the upgrade were', async () => {
       const { id, origin, threadId } = feed.connection;
       await on.giveTo(a);
       const state = await a.run(({ feed }) => ({
@@ -38,7 +38,7 @@ describe('the new owner', () => {
       expect(state.headers).to.include({ upgrade: 'websocket' });
     });
 
-    it('subprotocol and extensions', async () => {
+    it('check 12: subprotocol and extensions', async () => {
       const other = await wsServer({ perMessageDeflate: true, handleProtocols: () => 'v2' });
       const made = await connect(other.url, { subprotocols: ['v1', 'v2'], compress: true });
       await on.giveTo(a, made);
@@ -56,7 +56,7 @@ describe('the new owner', () => {
       await other.close();
     });
 
-    it('info(): counters that go on, and the number of transfers', async () => {
+    it('check 12: info(): counters that go on, and the number of transfers', async () => {
       server.send(5);
       feed.send('one');
       await readNumbers(feed, 5);
@@ -81,7 +81,7 @@ describe('the new owner', () => {
       expect(back.ownerThreadId).to.equal(0);
     });
 
-    it('the last error, and the attempt, after a reconnect', async () => {
+    it('check 12: the last error, and the attempt, after a reconnect', async () => {
       server.drop();
       await once(feed.connection, 'up');
       const { lastError } = feed.connection;

@@ -16,7 +16,7 @@ describe('a hand-over', () => {
   });
 
   describe('is cut at the call (O2)', () => {
-    it('gives the backlog to the new owner before anything newer', async () => {
+    it('check 11: gives the backlog to the new owner before anything newer', async () => {
       server.send(500);
       expect(await readNumbers(feed, 1)).to.deep.equal([0]);
       const taken = a.run((here) => here.take());
@@ -26,7 +26,7 @@ describe('a hand-over', () => {
       expect(await a.run((here) => here.read(999))).to.deep.equal(range(1, 1000));
     });
 
-    it('gives what arrives while it is under way to the new owner', async () => {
+    it('check 11: gives what arrives while it is under way to the new owner', async () => {
       const done = feed.transferOwnership(a.worker);
       for (let i = 0; i < 50; i++) {
         server.send(20);

@@ -29,7 +29,7 @@ describe('watching and a hand-over (O6)', () => {
     return () => thread.run(async ({ notes }) => ((await notes['down']) as Down | undefined)?.reason.kind);
   }
 
-  it('tells the new owner of the Down, with the real reason', async () => {
+  it('check 13: tells the new owner of the Down, with the real reason', async () => {
     await on.giveTo(a, mortal);
     const down = await watchIn(a);
     await kill();
@@ -43,7 +43,7 @@ describe('watching and a hand-over (O6)', () => {
     expect(await down()).to.equal('normal');
   });
 
-  it('ends a monitor with the ownership', async () => {
+  it('check 13: ends a monitor with the ownership', async () => {
     const monitor = mortal.connection.monitor();
     const called: unknown[] = [];
     mortal.connection.monitor((down) => called.push(down));

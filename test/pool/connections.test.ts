@@ -175,7 +175,7 @@ describe('the connections of an authority', () => {
 
   it('are opened again with growing patience: a dead server is not hammered', async () => {
     const server = await keep(peer(tlsRefusing, { scheme: 'wss' }));
-    const one = pool({ reopenDelay: 40, maxReopenDelay: 80, queueTimeout: 900 });
+    const one = pool({ reopenDelay: 40, maxReopenDelay: 80, queueTimeout: 500 });
     const url = server.url.replace('wss', 'https');
     const notices: AuthorityNotice[] = [];
     one.on('degraded', (notice) => notices.push(notice));
@@ -183,7 +183,7 @@ describe('the connections of an authority', () => {
     const [error] = await Promise.all(texts);
     expect(error!.cause).to.have.property('code').that.is.oneOf(['ERR_GUNPORT_TLS', 'ERR_GUNPORT_CLOSED']);
     // Half of each delay is fixed: at least 20, 40, 40 … ms, and one at a time.
-    expect(server.taken).to.be.within(3, 8 + 900 / 40);
+    expect(server.taken).to.be.within(3, 8 + 500 / 40);
     expect(notices).to.have.lengthOf(1);
     expect(notices[0]).to.include({ origin: url, scope: '', state: 'degraded' });
   });
@@ -224,7 +224,7 @@ describe('the connections of an authority', () => {
       maxConnections: 1,
       setup: () => new Promise(() => {}),
       setupTimeout: 30,
-      queueTimeout: 1_000,
+      queueTimeout: 400,
     });
     const error = await rejects(one.get(server.url).text(), 'ERR_GUNPORT_TIMEOUT');
     expect((error.cause as Error).message).to.include('setup() took longer than 30 ms');
@@ -242,7 +242,7 @@ describe('the connections of an authority', () => {
     const gone = await refusing();
     const down = gone.url.replace('ws', 'http');
     const other = pool({ reopenDelay: 10 });
-    const error = await rejects(other.awaitUp(down, { timeout: 1_000 }), 'ERR_GUNPORT_TIMEOUT');
+    const error = await rejects(other.awaitUp(down, { timeout: 300 }), 'ERR_GUNPORT_TIMEOUT');
     expect(error.cause).to.include({ code: 'ERR_GUNPORT_CONNECT' });
     const controller = new AbortController();
     const aborted = rejects(other.awaitUp(down, { signal: controller.signal }), 'ERR_GUNPORT_ABORTED');

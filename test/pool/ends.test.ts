@@ -291,14 +291,14 @@ describe('closing a pool that has authorities', () => {
     expect([await Promise.all(texts), codes]).to.deep.equal([['a', 'b'], [1001]]);
   });
 
-  for (const timeout of [-1, 0.5, '5', Number.NaN, Infinity, null]) {
-    it(`refuses ${String(timeout)} for a timeout, and closes nothing`, async () => {
-      const one = new Pool({ threads: 1 });
+  it('refuses what is no timeout, and closes nothing', async () => {
+    const one = new Pool({ threads: 1 });
+    for (const timeout of [-1, 0.5, '5', Number.NaN, Infinity, null]) {
       expect(() => one.close({ timeout: timeout as never })).to.throw('timeout must be an integer from 0');
-      expect(() => one.close({ time: 1 } as never)).to.throw('unknown option time');
-      const connection = one.open('http://127.0.0.1:1', { retry: 0 });
-      await rejects(connection.awaitUp(), 'ERR_GUNPORT_CONNECT');
-      await one.close({ timeout: 1_000 });
-    });
-  }
+    }
+    expect(() => one.close({ time: 1 } as never)).to.throw('unknown option time');
+    const connection = one.open('http://127.0.0.1:1', { retry: 0 });
+    await rejects(connection.awaitUp(), 'ERR_GUNPORT_CONNECT');
+    await one.close({ timeout: 1_000 });
+  });
 });

@@ -57,7 +57,7 @@ describe('the queue of an authority', () => {
   });
 
   it('lets each wait for queueTimeout, its own or the authority’s, and for as long again elsewhere', async () => {
-    const { server, one, first, text } = await busy({ queueTimeout: 700 });
+    const { server, one, first, text } = await busy({ queueTimeout: 400 });
     const long = one.get(server.url, { queueTimeout: 60_000 });
     const [short, lease] = [one.get(server.url), one.checkout(server.url)];
     const late = [short.text(), lease].map((one) => rejects(one, 'ERR_GUNPORT_TIMEOUT'));
@@ -65,7 +65,7 @@ describe('the queue of an authority', () => {
     expect(shorter.message).to.include('was free within 20 ms');
     for (const error of await Promise.all(late)) {
       expect(error).to.include({ reason: 'queueTimeout', phase: 'timeout' });
-      expect(error.message).to.include('was free within 700 ms');
+      expect(error.message).to.include('was free within 400 ms');
       expect(error.cause).to.equal(undefined);
     }
     expect(only(one)!.queue).to.equal(1);
@@ -77,7 +77,7 @@ describe('the queue of an authority', () => {
 
   it('tells who has waited too long what connections failed with', async () => {
     const gone = await refusing();
-    const one = pool({ queueTimeout: 700, reopenDelay: 10 });
+    const one = pool({ queueTimeout: 400, reopenDelay: 10 });
     const error = await rejects(one.get(gone.url.replace('ws', 'http')).text(), 'ERR_GUNPORT_TIMEOUT');
     expect(error.cause).to.include({ code: 'ERR_GUNPORT_CONNECT', phase: 'connect' });
     expect((error.cause as Error).cause).to.include({ code: 'ECONNREFUSED' });
@@ -114,7 +114,7 @@ describe('the queue of an authority', () => {
   it('of an authority that is down holds up no other', async () => {
     const gone = await refusing();
     const server = await asked(echo);
-    const one = pool({ maxConnections: 2, queueTimeout: 1_000 });
+    const one = pool({ maxConnections: 2, queueTimeout: 600 });
     const url = gone.url.replace('ws', 'http');
     const down = Array.from({ length: 50 }, () => rejects(one.get(url).text(), 'ERR_GUNPORT_TIMEOUT'));
     const up = await Promise.all(Array.from({ length: 50 }, (_, i) => one.get(`${server.url}/${i}`).text()));
@@ -152,7 +152,7 @@ describe('the queue of an authority', () => {
       expect(paths).to.deep.equal(paths.map((_, i) => `/${i}`));
       return took;
     };
-    await round(2_000);
+    await round(500);
     const settled = heapUsed();
     const took = await round(10_000);
     // 10 us each on a quiet machine; a scan of all that wait would take thousands.

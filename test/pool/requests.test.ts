@@ -151,7 +151,7 @@ describe('a request through a pool', () => {
 
   it('that fails rejects whoever reads it, in each way, and is nobody else’s (no unhandled rejection)', async () => {
     const gone = await refusing();
-    const one = pool({ queueTimeout: 1_000 });
+    const one = pool({ queueTimeout: 250 });
     const url = gone.url.replace('ws', 'http');
     // Its thread runs.
     await rejects(one.open(url, { retry: 0 }).awaitUp(), 'ERR_GUNPORT_CONNECT');

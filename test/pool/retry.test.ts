@@ -139,7 +139,7 @@ describe('a request through a pool, on a bad day', () => {
     const server = await asked();
     const one = pool({ maxConnections: 1, reopenDelay: 5 });
     let unsent = 0;
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 4; round++) {
       const text = one.get(server.url).text();
       const { socket, answer } = await server.next();
       answer();
@@ -162,7 +162,7 @@ describe('a request through a pool, on a bad day', () => {
     }
     expect(unsent).to.be.above(0);
     const posts = server.requests.filter((line) => line.startsWith('POST'));
-    expect(posts).to.deep.equal(Array.from({ length: 8 }, (_, i) => `POST /${i}`));
+    expect(posts).to.deep.equal(Array.from({ length: 4 }, (_, i) => `POST /${i}`));
   });
 
   // ── HTTP/2 ──
@@ -275,7 +275,7 @@ describe('a request through a pool, on a bad day', () => {
   it('of a server that accepts and closes is told so, and the server is not hammered', async () => {
     const server = await keep(origin((talk) => talk.socket.destroy()));
     const one = pool({
-      queueTimeout: 900,
+      queueTimeout: 500,
       reopenDelay: 100,
       maxReopenDelay: 400,
       retry: 'idempotent',

@@ -1,9 +1,12 @@
-// feeds — WebSockets for the tests of one describe, opened through a pool of one thread, and gone after each test.
-// Used by test/websocket/*: `const { talk } = feeds()`; `const { feed, server } = await talk()`.
-// Invariant: after each test its connections are closed and its peers are gone, whatever became of the test.
+// feeds — connections for the tests of one describe, opened through a pool of one thread, and gone after each test.
+// Used by most tests: `const { talk } = feeds()`; `const { feed, server } = await talk()`.
+// Invariant: after each test its connections are closed and its peers are gone, whatever became of the test; after each
+// describe the pool has none left. The pool is one for all describes of all files, since each start of a thread takes a
+// fourteenth of a second; a thread that a test has killed, or that has not let go of something, is followed by another.
 
 import type { Batch, Connection, Message, OpenOptions, OpenTarget, WsStream } from '../../lib/index.ts';
 import { Pool } from '../../lib/index.ts';
+import { emptied } from './emptied.ts';
 import { type Conversation, type Frame, type Peer, type WsPeerOptions, wsPeer } from './peers.ts';
 
 export type Feed = WsStream<Connection>;
@@ -27,9 +30,11 @@ export interface Feeds {
   keep<P extends Peer>(peer: Promise<P>): Promise<P>;
 }
 
+/** Its thread stays, idle, and keeps no process alive: see hooks.ts. */
+const pool: Pool = new Pool({ threads: 1 });
+
 /** Called in a describe. */
 export function feeds(): Feeds {
-  const pool = new Pool({ threads: 1 });
   const connections: Connection[] = [];
   const peers: Peer[] = [];
 
@@ -53,7 +58,15 @@ export function feeds(): Feeds {
     await Promise.all(connections.splice(0).map((one) => one.close().catch(() => {})));
     await Promise.all(peers.splice(0).map((one) => one.close()));
   });
-  after(() => pool.close());
+  after(async () => {
+    try {
+      await emptied(pool);
+    } catch (error) {
+      // Else every later describe would be blamed for it.
+      await Promise.all(pool.info().threads.map(({ threadId }) => pool.terminate(threadId)));
+      throw error;
+    }
+  });
 
   return {
     pool,

@@ -14,7 +14,7 @@ const SIZE = 1_024;
 const FRAME = SIZE + 4;
 const PER_BLOCK = 256;
 /** So long must no write have been taken for the flood to count as stalled, in milliseconds. */
-const STALL = 250;
+const STALL = 150;
 
 /** Whoever asked may have gone in the meantime. */
 const report = (message: FloodReport): void => {

@@ -17,9 +17,14 @@ export interface Hostilities extends Feeds {
 
 /** Called in a describe. */
 export function hostilities(): Hostilities {
-  const all = feeds();
   let good: Cowboy;
   let neighbour: Connection;
+  // Before the hooks of feeds(): its pool is to be empty by then.
+  after(async () => {
+    await neighbour.close();
+    await good.close();
+  });
+  const all = feeds();
 
   before(async () => {
     good = await cowboy();
@@ -32,8 +37,6 @@ export function hostilities(): Hostilities {
     expect(await neighbour.get('/').text()).to.equal('Hello world!');
     expect(good.taken).to.equal(1);
   });
-  // Its pool has closed it.
-  after(() => good.close());
 
   return {
     ...all,

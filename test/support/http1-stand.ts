@@ -1,8 +1,10 @@
 // http1-stand — an HTTP/1 driver without a socket: what it writes is text, what it is to read is given, all it tells is
 // lines. Streams and exchanges are real, and memory that is told moves away as it would to another thread.
 
+import type { MessagePort } from 'node:worker_threads';
 import { fromRecord, type GunportError } from '../../lib/errors.ts';
 import type { HttpNotice, RequestSettings } from '../../lib/httpwire.ts';
+import type { UserFunction } from '../../lib/modules.ts';
 import type { OpenOptions } from '../../lib/options.ts';
 import { checkOpen, checkWs } from '../../lib/settings.ts';
 import type { Notice, Settings } from '../../lib/wire.ts';
@@ -10,7 +12,6 @@ import type { Agreement, DriverHost, Http1Begin } from '../../workers/driver.ts'
 import type { Entry } from '../../workers/entry.ts';
 import type { Exchange } from '../../workers/exchange.ts';
 import { Http1Driver } from '../../workers/http1/driver.ts';
-import type { UserFunction } from '../../workers/modules.ts';
 import { Outbox } from '../../workers/outbox.ts';
 import { Requests } from '../../workers/requests.ts';
 import { Counters, type Transport } from '../../workers/socket.ts';
@@ -69,7 +70,7 @@ export class Stand {
 
   constructor({ transform, ...options }: StandOptions = {}) {
     this.settings = checkOpen('http://example.com:8080', options, false).settings;
-    const post = (notice: Notice, transfer: ArrayBuffer[]): void => {
+    const post = (notice: Notice, transfer: (ArrayBuffer | MessagePort)[]): void => {
       if (notice.type === 'bundle') this.#notices.push(...structuredClone(notice, { transfer }).notices);
     };
     const idle = { maxBuffered: 1e9, pause: () => {}, resume: () => {}, credit: () => {} };

@@ -5,6 +5,7 @@
 import http2 from 'node:http2';
 import { syncBuiltinESMExports } from 'node:module';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { MessagePort } from 'node:worker_threads';
 import { fromRecord, type GunportError } from '../../lib/errors.ts';
 import type { HttpNotice, RequestSettings } from '../../lib/httpwire.ts';
 import type { OpenOptions } from '../../lib/options.ts';
@@ -93,7 +94,7 @@ export class Http2Stand {
 
   constructor(options: OpenOptions = {}) {
     this.settings = checkOpen('http://example.com', { protocols: ['http2'], ...options }, false).settings;
-    const post = (notice: Notice, transfer: ArrayBuffer[]): void => {
+    const post = (notice: Notice, transfer: (ArrayBuffer | MessagePort)[]): void => {
       const moved = structuredClone(notice, { transfer });
       if (moved.type === 'bundle') this.#told.push(...moved.notices);
       else this.notices.push(moved);

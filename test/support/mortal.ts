@@ -4,7 +4,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { HttpNotice } from '../../lib/httpwire.ts';
 import type { Connection } from '../../lib/index.ts';
-import { TestThread } from './thread.ts';
+import { spares, TestThread } from './thread.ts';
 
 /** One way for a thread to end. */
 export interface Death {
@@ -41,8 +41,17 @@ export const DEATHS: readonly Death[] = [
 ];
 
 /** A thread that owns `connection`, and nothing else that would keep it alive. */
-export async function mortalOwner(connection: Connection): Promise<TestThread> {
-  const thread = new TestThread();
+export function mortalOwner(connection: Connection): Promise<TestThread> {
+  return own(connection, new TestThread());
+}
+
+/** The same for a describe in which many tests need one: the next thread starts while a test runs. */
+export function mortals(): (connection: Connection) => Promise<TestThread> {
+  const spare = spares();
+  return (connection) => own(connection, spare());
+}
+
+async function own(connection: Connection, thread: TestThread): Promise<TestThread> {
   const taken = thread.run(async (here) => {
     const received = await here.gunport.receiveOwnership();
     here.owned.add(received.connection);

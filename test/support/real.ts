@@ -55,6 +55,8 @@ export interface Real extends AsyncDisposable {
 const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin'];
 /** Milliseconds for a start, and for a polite end. */
 const [LATEST, GRACE] = [4_000, 3_000];
+/** It leaves nothing behind that is not in its folder, and takes more than a second to end politely. */
+const KILLED: readonly Program[] = ['squid'];
 /** Ports that the system gives to no client by itself. */
 const [FIRST_PORT, PORTS] = [20_000, 10_000];
 
@@ -108,6 +110,7 @@ class Server implements Real {
   readonly folder: string;
   readonly ca: string;
   readonly #ports: ReadonlyMap<string, number>;
+  readonly #farewell: NodeJS.Signals;
   readonly #child: ChildProcess;
   readonly #gone: Promise<unknown>;
   readonly #wakes = new Set<() => void>();
@@ -138,18 +141,19 @@ class Server implements Real {
       await mkdir(dirname(join(folder, name)), { recursive: true });
       await writeFile(join(folder, name), content);
     }
-    return new Server(find(program) ?? program, args, { folder, ports, ca });
+    return new Server(program, args, { folder, ports, ca });
   }
 
   private constructor(
-    path: string,
+    program: Program,
     args: readonly string[],
     { folder, ports, ca }: { folder: string; ports: ReadonlyMap<string, number>; ca: string },
   ) {
     this.folder = folder;
     this.ca = ca;
     this.#ports = ports;
-    this.#child = spawn(path, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#farewell = KILLED.includes(program) ? 'SIGKILL' : 'SIGTERM';
+    this.#child = spawn(find(program) ?? program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#said(text));
     }
@@ -202,7 +206,7 @@ class Server implements Real {
 
   async close(): Promise<void> {
     process.off('exit', this.#onExit);
-    if (!this.#ended) this.signal('SIGTERM');
+    if (!this.#ended) this.signal(this.#farewell);
     const kill = setTimeout(() => this.signal('SIGKILL'), GRACE);
     await this.#gone;
     clearTimeout(kill);

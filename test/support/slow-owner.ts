@@ -1,5 +1,5 @@
 // slow-owner — what a slow owner of a fast feed costs, measured: memory, answered pings, and that nothing is lost.
-// Used by flow.test.ts for a second and by soak/flow.ts for ten.
+// Used by flow.test.ts for a third of a second and by soak/flow.ts for ten.
 // Invariant: a figure out of bounds is an error that names it.
 
 import type { Connection } from '../../lib/connection.ts';

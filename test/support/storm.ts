@@ -1,5 +1,5 @@
 // storm — a feed at full speed that is moved among threads, exact: nothing lost, repeated or reordered.
-// Run by storm.test.ts (a tenth) and soak/run.ts (in full). Seed: GUNPORT_SEED, else a new one, which is printed.
+// Run by storm.test.ts (a part) and soak/run.ts (in full). Seed: GUNPORT_SEED, else a new one, which is printed.
 // Invariant: it resolves with what happened, or rejects with the first thing that should not have; either way no
 // thread, port, timer or process of it is left. Source: promises O1 to O3 and O7.
 

@@ -83,3 +83,14 @@ export class TestThread {
     await this.gone;
   }
 }
+
+/** Called in a describe whose tests each need a thread of their own: gives one, while the next one starts beside it. */
+export function spares(): () => TestThread {
+  let next: TestThread | undefined;
+  after(() => next?.end());
+  return () => {
+    const one = next ?? new TestThread();
+    next = new TestThread();
+    return one;
+  };
+}

@@ -37,6 +37,31 @@ describe('the alert that a server sends behind its handshake, in a tunnel,', () 
     return { kind, host: 'localhost', port: server.port, ca };
   };
 
+  /** What each of those that were under way ended with. A server that goes with bytes unread says RST behind its alert, and
+   *  where the proxy has not read that by then the kernel drops it: then it is asked again. */
+  const toldAlert = async (
+    proxy: Place,
+    server: Place,
+  ): Promise<{ connection: Connection; errors: string[] }> => {
+    for (let tries = 1; ; tries++) {
+      const { connection, tunnels } = walk(open, [proxy, server]);
+      const tunnel = tunnels[0]!;
+      const request = connection.get('/', { tunnel });
+      const upload = connection.post('/', { tunnel });
+      const ends = [errorOf(request.response()), errorOf(upload.response()), errorOf(endOf(tunnel))];
+      const bytes = new Uint8Array(10_000);
+      const thrown: unknown[] = [];
+      try {
+        for (let i = 0; i < 100; i++) upload.data(i === 99 ? 'fin' : 'nofin', bytes);
+        await upload.drained();
+      } catch (error) {
+        thrown.push(error);
+      }
+      const errors = [...thrown, ...(await Promise.all(ends))].map(chain);
+      if (tries === 5 || errors.some((error) => ALERT.test(error))) return { connection, errors };
+    }
+  };
+
   for (const via of ['http', 'https', 'h2c', 'h2'] as const) {
     for (const [name, to] of [
       ['http1', 'https'],
@@ -45,19 +70,8 @@ describe('the alert that a server sends behind its handshake, in a tunnel,', () 
       it(`ends requests and uploads through ${via} to ${to}, and says so (gun_SUITE tls13_post_handshake_alert_${name}_via_${via})`, async () => {
         const proxy = await keep(proxyOf(via));
         const server = await refusing(to);
-        const { connection, tunnels } = walk(open, [proxy, server]);
-        const tunnel = tunnels[0]!;
-        const request = connection.get('/', { tunnel });
-        const upload = connection.post('/', { tunnel });
-        const errors = [errorOf(request.response()), errorOf(upload.response()), errorOf(endOf(tunnel))];
-        const bytes = new Uint8Array(10_000);
-        try {
-          for (let i = 0; i < 100; i++) upload.data(i === 99 ? 'fin' : 'nofin', bytes);
-          await upload.drained();
-        } catch (error) {
-          expect(chain(error)).to.match(ALERT);
-        }
-        for (const error of await Promise.all(errors)) expect(chain(error)).to.match(ALERT);
+        const { connection, errors } = await toldAlert(proxy, server);
+        for (const error of errors) expect(error).to.match(ALERT);
         await expectRest(connection, via);
       });
     }

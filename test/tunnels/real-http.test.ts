@@ -24,7 +24,7 @@ describe(titled('squid', 'tunnels through squid'), () => {
   const proxy = real('squid', (place) => squid(place, [...ends().ports, nobody.port]));
 
   describe('carry', () => carries(kit, ends, () => proxy().plain('open')));
-  describe('carry, for one who is known,', () => carries(kit, ends, () => known(proxy().plain('auth'))));
+  describe('carry, for one who is known,', () => carries(kit, ends, () => known(proxy().plain('auth')), 5));
 
   it('are refused with 407 to strangers, who hear it with the name of the proxy', async () => {
     const bad = proxy().plain('auth').replace('://', '://aladdin:open@');
@@ -77,7 +77,7 @@ describe(titled('tinyproxy', 'tunnels through tinyproxy'), () => {
   const asking = real('tinyproxy', (place) => tinyproxy(place, ends().ports, true));
 
   describe('carry', () => carries(kit, ends, () => free().plain('proxy')));
-  describe('carry, for one who is known,', () => carries(kit, ends, () => known(asking().plain('proxy'))));
+  describe('carry, for one who is known,', () => carries(kit, ends, () => known(asking().plain('proxy')), 5));
 
   it('are refused with 407 to strangers', async () => {
     const connection = open(ends().http.url, { proxy: asking().plain('proxy'), retry: 0 });
@@ -100,7 +100,7 @@ describe(titled('tinyproxy', 'tunnels through tinyproxy'), () => {
     describe('carry, with prior knowledge,', () =>
       carries(kit, ends, () => ({ url: front().plain('h2c'), protocols: ['http2'] })));
     describe('carry, for one who is known,', () =>
-      carries(kit, ends, () => ({ url: known(asked().secure('h2')), ...h2(asked()) })));
+      carries(kit, ends, () => ({ url: known(asked().secure('h2')), ...h2(asked()) }), 5));
 
     it('are refused with 407 to strangers, and 403 to ports that it does not like', async () => {
       const proxy = { url: asked().secure('h2'), ...h2(asked()) };
@@ -139,7 +139,7 @@ describe(titled('tinyproxy', 'tunnels through tinyproxy'), () => {
 
     describe('carry', () => carries(kit, ends, () => secure(free())));
     describe('carry, for one who is known,', () =>
-      carries(kit, ends, () => ({ ...secure(asking()), url: known(secure(asking()).url) })));
+      carries(kit, ends, () => ({ ...secure(asking()), url: known(secure(asking()).url) }), 5));
 
     it('are refused with 407 to strangers', async () => {
       const proxy = secure(asking());

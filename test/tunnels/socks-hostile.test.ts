@@ -40,7 +40,7 @@ describe('a SOCKS server that', () => {
       for (const { name, script } of STAGES) {
         it(`is silent ${name}: it is given up after its connectTimeout`, async () => {
           const server = await keep(socksOrigin(script));
-          const { failure } = await way.through(kit, server, { open: { retry: 0, connectTimeout: 150 } });
+          const { failure } = await way.through(kit, server, { open: { retry: 0, connectTimeout: 80 } });
           const error = await failure();
           expect(error).to.be.instanceOf(ConnectionError);
           expect(error).to.include({ code: 'ERR_GUNPORT_CONNECT_TIMEOUT', hop: hopOf(server) });

@@ -53,7 +53,7 @@ describe('SOCKS servers that answer at random', () => {
       while (server.taken < PEERS) {
         const way = begun++ % 2 === 0 ? proxied : asGun;
         // A request's time runs while its road is made: it has more.
-        const open = { retry: 0, connectTimeout: 1_000, headersTimeout: 4_000 };
+        const open = { retry: 0, connectTimeout: 500, headersTimeout: 1_500 };
         const through = await way!.through(kit, server, { open });
         const outcome = await through.failure();
         expect(outcome).to.have.property('code').that.is.a('string');

@@ -101,7 +101,7 @@ describe('closing a WebSocket', () => {
   });
 
   describe('by us', () => {
-    it('says the code and reason, waits for the answer, and is clean (RFC 6455 §7.1.2)', async () => {
+    it('check 30: says the code and reason, waits for the answer, and is clean (RFC 6455 §7.1.2)', async () => {
       const { feed, server, peer } = await talk();
       const closing = feed.close(4001, 'enough');
       expect(feed.state).to.equal('closing');
@@ -160,7 +160,7 @@ describe('closing a WebSocket', () => {
       await closing;
     });
 
-    it('gives up after closingTimeout when the server never answers: 1006, unclean, no error', async () => {
+    it('check 30: gives up after closingTimeout when the server never answers: 1006, unclean, no error', async () => {
       const { feed, server } = await talk({ closingTimeout: 50 });
       const monitor = feed.connection.monitor();
       const began = performance.now();

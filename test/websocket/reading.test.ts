@@ -29,6 +29,7 @@ describe('reading a WebSocket', () => {
       const reader = feed[Symbol.asyncIterator]();
       expect((await reader.next()).value).to.equal('0');
       server.send(frame(0x88, Buffer.from([0x03, 0xe8])));
+      server.end();
       while (feed.state !== 'closed') await turn();
       feed.flush();
       expect(await reader.next()).to.deep.equal({ value: undefined, done: true });
