@@ -30,10 +30,13 @@ export interface OwnAdviser {
   waiting?(wait: { readonly delay: number; readonly error: GunportError }): void;
 }
 
+/** Of most connections. */
+const NONE: readonly OwnAdviser[] = [];
+
 /** @internal */
 export class Advice {
   readonly #functions: AdviceFunctions;
-  readonly #advisers = new Set<OwnAdviser>();
+  #advisers: readonly OwnAdviser[] = NONE;
 
   constructor(functions: AdviceFunctions = {}) {
     this.#functions = functions;
@@ -41,8 +44,10 @@ export class Advice {
 
   /** Asks it too, before the functions. Returns how to end that. */
   add(adviser: OwnAdviser): () => void {
-    this.#advisers.add(adviser);
-    return () => this.#advisers.delete(adviser);
+    this.#advisers = [...this.#advisers, adviser];
+    return () => {
+      this.#advisers = this.#advisers.filter((one) => one !== adviser);
+    };
   }
 
   /** The transport is up. */

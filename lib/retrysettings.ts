@@ -3,6 +3,7 @@
 
 import { flag, type Given, integer, LONGEST, moduleReference, oneOf, within } from './checks.ts';
 import { describe, OptionError } from './errors.ts';
+import { STANDARD_BACKOFF } from './protocol/backoff.ts';
 import type { BackoffSettings, RetrySettings } from './retrywire.ts';
 
 /** The names among OpenOptions. @internal */
@@ -39,15 +40,17 @@ const BACKOFF_NAMES: ReadonlySet<string> = new Set([
   ...['strategy', 'first', 'longest', 'factor', 'step', 'jitter', 'immediate', 'stableAfter'],
 ]);
 
-function checkBackoff(value: unknown): BackoffSettings {
-  const given = within(value ?? {}, BACKOFF_NAMES, 'backoff');
+function checkBackoff(value: unknown): BackoffSettings | undefined {
+  if (value === undefined) return undefined;
+  const given = within(value, BACKOFF_NAMES, 'backoff');
   const time = (name: string, standard: number, least: number) =>
     integer(given, `backoff.${name}`, standard, [least, LONGEST]);
+  const standard = STANDARD_BACKOFF;
   const strategy = oneOf<BackoffSettings['strategy']>(given, 'backoff.strategy', [
     ...(['exponential', 'linear', 'decorrelated'] as const),
   ]);
-  const first = time('first', 250, 1);
-  const longest = time('longest', Math.max(first, 30_000), 1);
+  const first = time('first', standard.first, 1);
+  const longest = time('longest', Math.max(first, standard.longest), 1);
   if (first > longest) {
     throw new OptionError(`backoff.first must be at most backoff.longest, got ${first} and ${longest}`);
   }
@@ -58,11 +61,11 @@ function checkBackoff(value: unknown): BackoffSettings {
     strategy,
     first,
     longest,
-    factor: number(given, 'backoff.factor', 2, [1, 100]),
+    factor: number(given, 'backoff.factor', standard.factor, [1, 100]),
     step: time('step', first, 0),
-    jitter: number(given, 'backoff.jitter', strategy === 'exponential' ? 0.5 : 0, [0, 1]),
-    immediate: flag(given, 'backoff.immediate', true),
-    stableAfter: time('stableAfter', 5_000, 0),
+    jitter: number(given, 'backoff.jitter', strategy === 'exponential' ? standard.jitter : 0, [0, 1]),
+    immediate: flag(given, 'backoff.immediate', standard.immediate),
+    stableAfter: time('stableAfter', standard.stableAfter, 0),
   };
 }
 

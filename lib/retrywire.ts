@@ -26,7 +26,8 @@ export interface RetrySettings {
   readonly retryFirst: boolean;
   /** The same before each attempt but the first; undefined: `backoff` says. */
   readonly retryTimeout: number | undefined;
-  readonly backoff: BackoffSettings;
+  /** undefined, as most are: the standard one of protocol/backoff.ts, which is not posted each time. */
+  readonly backoff: BackoffSettings | undefined;
   readonly retryFun: 'ask' | ModuleReference | undefined;
   readonly renew: 'ask' | ModuleReference | undefined;
   /** A handler runs on the owner's thread: it is asked before `renew` and `retryFun`. */

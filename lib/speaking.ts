@@ -103,10 +103,15 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
   /** Asks its process for it; where its handler runs on this thread, once that is there. `tunnel`: what it goes through;
    *  `options`: of its handler. @internal */
   ask(tunnel: number | undefined, options: unknown): void {
-    const more = { ...(tunnel !== undefined && { tunnel }), ...(options !== undefined && { options }) };
+    const [stream, ws] = [this.id, this.#ws];
     const ask = (): void => {
-      const decides = this.inline?.runner.has('retrying') && { decides: true };
-      this.#host.post({ type: 'upgrade', stream: this.id, ws: this.#ws, ...more, ...decides });
+      const decides = this.inline?.runner.has('retrying');
+      // Written out: each name that is posted costs, and most have no more than these.
+      const cast =
+        tunnel === undefined && options === undefined && !decides
+          ? ({ type: 'upgrade', stream, ws } as const)
+          : ({ type: 'upgrade', stream, ws, tunnel, options, decides } as const);
+      this.#host.post(cast);
     };
     if (this.inline) this.inline.askBy(ask);
     else ask();

@@ -186,16 +186,8 @@ describe('settings', () => {
         retry: 5,
         retryFirst: false,
         retryTimeout: undefined,
-        backoff: {
-          strategy: 'exponential',
-          first: 250,
-          longest: 30_000,
-          factor: 2,
-          step: 250,
-          jitter: 0.5,
-          immediate: true,
-          stableAfter: 5_000,
-        },
+        // As STANDARD_BACKOFF says.
+        backoff: undefined,
         retryFun: undefined,
         renew: undefined,
         advised: false,

@@ -10,6 +10,7 @@ import type { UserFunction } from '../lib/modules.ts';
 import type { Failure } from '../lib/protocol/retry.ts';
 import { urlOf } from '../lib/renewal.ts';
 import type { AdviceCast, AdviceQuestion } from '../lib/retrywire.ts';
+import type { AttemptInfo } from '../lib/types.ts';
 import type { Closed, Notice, Parcel, Settings } from '../lib/wire.ts';
 import { asRenewed, comesBack, type Entry } from './entry.ts';
 import type { Probe } from './probes/probe.ts';
@@ -101,11 +102,14 @@ export class Attempts {
   }
 
   #next(): AttemptPlan | Promise<AttemptPlan> {
-    const { attempt, lastError } = this.#host.known();
-    const url = urlOf(this.#current);
-    const { failures } = this.#retrying;
-    const renewing = this.#renewing.prepare({ attempt: attempt + 1, failures, url, lastError });
+    const renewing = this.#renewing.prepare(() => this.#info());
     return renewing ? renewing.then((settings) => this.#plan(settings)) : this.#plan(this.#settings);
+  }
+
+  #info(): AttemptInfo {
+    const { attempt, lastError } = this.#host.known();
+    const { failures } = this.#retrying;
+    return { attempt: attempt + 1, failures, url: urlOf(this.#current), lastError };
   }
 
   #plan(settings: Settings): AttemptPlan {

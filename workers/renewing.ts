@@ -48,11 +48,11 @@ export class Renewing {
   }
 
   /** The settings of the next attempt; undefined: nobody is there to be asked. */
-  prepare(info: AttemptInfo): Promise<Settings> | undefined {
+  prepare(info: () => AttemptInfo): Promise<Settings> | undefined {
     const { renew, advised } = this.#settings;
     const adviser = this.#host.adviser();
     if (renew === undefined && !advised && !adviser?.connecting) return undefined;
-    return this.#prepare(info, adviser);
+    return this.#prepare(info(), adviser);
   }
 
   async #prepare(info: AttemptInfo, adviser: Adviser | undefined): Promise<Settings> {

@@ -5,6 +5,18 @@
 
 import type { BackoffSettings } from '../retrywire.ts';
 
+/** Where nothing else is said. */
+export const STANDARD_BACKOFF: BackoffSettings = {
+  strategy: 'exponential',
+  first: 250,
+  longest: 30_000,
+  factor: 2,
+  step: 250,
+  jitter: 0.5,
+  immediate: true,
+  stableAfter: 5_000,
+};
+
 /** The delay before an attempt, in milliseconds. `steps`: delays before it, from 0; `last`: the one before, 0 where there
  *  was none; `random`: from 0 to 1. */
 export function delayOf(backoff: BackoffSettings, steps: number, last: number, random: number): number {

@@ -7,7 +7,7 @@
 import { LONGEST } from '../checks.ts';
 import { describe, fromRecord, GunportError, OptionError } from '../errors.ts';
 import type { RetryAnswer, RetrySettings } from '../retrywire.ts';
-import { delayOf } from './backoff.ts';
+import { delayOf, STANDARD_BACKOFF } from './backoff.ts';
 
 /** What the policy goes by. */
 export type RetryPolicy = Pick<RetrySettings, 'retry' | 'retryFirst' | 'retryTimeout' | 'backoff'>;
@@ -67,7 +67,7 @@ export class Retries {
   }
 
   #delay(failures: number, random: number): number {
-    const { backoff, retryTimeout } = this.#policy;
+    const { backoff = STANDARD_BACKOFF, retryTimeout } = this.#policy;
     if (failures === 1) this.#last = 0;
     // Gun: "We retry immediately after a disconnect."
     if (failures === 1 && backoff.immediate) return 0;
@@ -113,7 +113,8 @@ export class Retries {
   }
 
   #isStable({ wasUp, upFor }: Failure): boolean {
-    return wasUp && upFor >= this.#policy.backoff.stableAfter;
+    const { stableAfter } = this.#policy.backoff ?? STANDARD_BACKOFF;
+    return wasUp && upFor >= stableAfter;
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { BackoffOptions } from '../../lib/backoffoptions.ts';
 import { ConnectionError, GunportError, OptionError, toRecord } from '../../lib/errors.ts';
-import { delayOf } from '../../lib/protocol/backoff.ts';
+import { delayOf, STANDARD_BACKOFF } from '../../lib/protocol/backoff.ts';
 import { checkChoice, type Decision, type Failure, isPermanent, Retries } from '../../lib/protocol/retry.ts';
 import type { RetryAnswer } from '../../lib/retrywire.ts';
 import { checkOpen } from '../../lib/settings.ts';
@@ -19,7 +19,7 @@ const failure = (more: Partial<Failure> = {}): Failure => ({
 const lost = (upFor: number) => failure({ wasUp: true, everUp: true, upFor });
 
 const backoffOf = (backoff?: BackoffOptions) =>
-  checkOpen('ws://a.example', { backoff }, true).settings.backoff;
+  checkOpen('ws://a.example', { backoff }, true).settings.backoff ?? STANDARD_BACKOFF;
 const settings = { retry: 5, retryFirst: true, retryTimeout: undefined, backoff: backoffOf() };
 const { first: FIRST_DELAY, longest: LONGEST_DELAY, stableAfter: STABLE_AFTER } = settings.backoff;
 const backoff = (steps: number, random: number) => delayOf(settings.backoff, steps, 0, random);

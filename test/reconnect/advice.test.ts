@@ -167,8 +167,10 @@ describe('what an attempt is made with', () => {
   }
 
   it('is what the options say where nobody is to be asked', () => {
-    expect(renewingOf({}, undefined).renewing.prepare(attempt)).to.equal(undefined);
-    expect(renewingOf({}, { retrying: async () => false }).renewing.prepare(attempt)).to.equal(undefined);
+    expect(renewingOf({}, undefined).renewing.prepare(() => attempt)).to.equal(undefined);
+    expect(renewingOf({}, { retrying: async () => false }).renewing.prepare(() => attempt)).to.equal(
+      undefined,
+    );
   });
 
   it("is what renew gives, and over it what handlers give, on the owner's thread and beside the socket", async () => {
@@ -176,12 +178,12 @@ describe('what an attempt is made with', () => {
       renew: () => ({ url: 'wss://b.example/renew?q', headers: { 'x-a': '1' }, subprotocols: ['one'] }),
     });
     const ask = { renew: 'ask', advised: true } as const;
-    const first = await renewingOf(ask, undefined, advice).renewing.prepare(attempt);
+    const first = await renewingOf(ask, undefined, advice).renewing.prepare(() => attempt);
     expect(first && made(first)).to.equal('wss://b.example/renew?q x-a 1 one');
     expect(first?.tls).to.deep.equal({ rejectUnauthorized: true });
     advice.add({ connecting: async () => ({ subprotocols: ['two'] }) });
     const adviser: Adviser = { connecting: async ({ url }) => ({ headers: { 'X-A': url.length } }) };
-    const both = await renewingOf(ask, adviser, advice).renewing.prepare(attempt);
+    const both = await renewingOf(ask, adviser, advice).renewing.prepare(() => attempt);
     expect(both && made(both)).to.equal('wss://b.example/renew?q X-A 19 two');
   });
 
@@ -190,7 +192,7 @@ describe('what an attempt is made with', () => {
       const { renewing, questions } = renewingOf({ renew: 'ask' }, undefined);
       const answer = async (given: RenewalAnswer | undefined): Promise<string> => {
         const made_ = await silently(silence === 'late' && !given, async () => {
-          const preparing = renewing.prepare(attempt);
+          const preparing = renewing.prepare(() => attempt);
           const id = questions.at(-1)?.id ?? 0;
           renewing.answer(id - 1, { error: { name: 'Error', message: 'to another question' } });
           if (given) renewing.answer(id, given);
@@ -225,7 +227,7 @@ describe('what an attempt is made with', () => {
     for (const [adviser, advice] of wrong) {
       const { renewing } = renewingOf({}, adviser, advice);
       const error: GunportError = await rejects(
-        renewing.prepare(attempt) ?? Promise.resolve(),
+        renewing.prepare(() => attempt) ?? Promise.resolve(),
         'ERR_GUNPORT_HANDLER',
       );
       expect(error).to.include({ message: 'connecting failed: no', phase: 'connect', cause });
@@ -233,7 +235,7 @@ describe('what an attempt is made with', () => {
     const inline = new Advice();
     inline.add({ connecting: () => Promise.reject(cause) });
     const { renewing } = renewingOf({ advised: true }, undefined, inline);
-    const error = await rejects(renewing.prepare(attempt) ?? Promise.resolve(), 'ERR_GUNPORT_HANDLER');
+    const error = await rejects(renewing.prepare(() => attempt) ?? Promise.resolve(), 'ERR_GUNPORT_HANDLER');
     expect(error.message).to.equal('connecting failed: no');
     let asked = 0;
     const adviser: Adviser = {
@@ -243,7 +245,7 @@ describe('what an attempt is made with', () => {
       },
     };
     const cancelled = renewingOf({ renew: 'ask' }, adviser).renewing;
-    const preparing = rejects(cancelled.prepare(attempt) ?? Promise.resolve(), 'ERR_GUNPORT_HANDLER');
+    const preparing = rejects(cancelled.prepare(() => attempt) ?? Promise.resolve(), 'ERR_GUNPORT_HANDLER');
     cancelled.cancel();
     await preparing;
     expect(asked).to.equal(0);
