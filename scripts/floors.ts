@@ -18,7 +18,7 @@ const HOUSE = `
   4 owner    lib/client/client.ts
   4 owner    lib/client/lines.ts lib/client/reading.ts
   4 owner    lib/client/rollover.ts
-  4 owner    lib/client/line.ts lib/client/clientevents.ts
+  4 owner    lib/client/line.ts lib/client/clientevents.ts lib/client/clientrecord.ts
   4 owner    lib/client/clientoptions.ts
   4 owner    lib/default.ts
   4 owner    lib/pool.ts lib/receive.ts

@@ -16,8 +16,9 @@ import type { SessionStatus } from '../session/sessionwire.ts';
 import type { ClientState } from '../session/states.ts';
 import type { SubscriptionInfo } from '../session/subscriptions.ts';
 import type { CloseResult } from '../types.ts';
-import type { ClientEvents, ClientRecord } from './clientevents.ts';
+import type { ClientEvents } from './clientevents.ts';
 import { type AdapterTarget, type CheckedClient, type ClientOptions, checkClient } from './clientoptions.ts';
+import type { ClientRecord } from './clientrecord.ts';
 import type { Line, LineHost } from './line.ts';
 import { Lines } from './lines.ts';
 import { Reading } from './reading.ts';
@@ -71,7 +72,9 @@ export class Client<M = unknown>
       emit: (name, ...event) => {
         if (name !== 'error' || this.listenerCount('error') > 0) shielded(() => emitter.emit(name, ...event));
       },
-      reads: (line) => this.#reading.begin(line),
+      reads: (line, rest) => this.#reading.begin(line, rest),
+      seal: (line) => this.#reading.seal(line),
+      unseal: (given) => this.#reading.unseal(given),
     });
     this.closed = this.#lines.closed;
     emitter.on('newListener', (name) => name === 'message' && this.#listen());
@@ -219,7 +222,7 @@ export class Client<M = unknown>
   // ── changing hands, and ending ────────────────────────────────────────────────────────────────────────────
 
   /** Changes over to a fresh connection, which is opened, logged in and subscribed first: without a gap, and where the
-   *  adapter has `message.key` without a repeat. @throws {GunportError} rejects; the old one goes on. */
+   *  adapter has `message.key` without a repeat. Resolves once the messages of the old one are with its reader. @throws {GunportError} rejects; the old one goes on. */
   rollover(): Promise<void> {
     return this.#lines.rollover();
   }

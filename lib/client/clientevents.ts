@@ -1,13 +1,11 @@
-// clientevents — what a client tells, and what it hands over.
+// clientevents — what a client tells.
 // Emitted by client.ts. Source: WebsockexNova's callbacks; NATS's status().
 
 import type { GunportError } from '../errors.ts';
 import type { Fault } from '../handler.ts';
-import type { MetricsShare } from '../session/metrics.ts';
 import type { ClientState } from '../session/states.ts';
-import type { SubscriptionInfo, SubscriptionRecord } from '../session/subscriptions.ts';
+import type { SubscriptionInfo } from '../session/subscriptions.ts';
 import type { CloseResult } from '../types.ts';
-import type { CheckedClient } from './clientoptions.ts';
 
 /** One change of a client's state. */
 export interface ClientStateChange {
@@ -41,16 +39,4 @@ export interface ClientEvents<M = unknown> {
   gaveUp: [error: GunportError];
   /** The last word of all: what `closed` resolves with. */
   close: [result: CloseResult];
-}
-
-/** All that makes a client, but its connection: what travels as the hand-over's `data`. @internal */
-export interface ClientRecord {
-  readonly 'gunport:client': 1;
-  readonly checked: Omit<CheckedClient, 'logger'>;
-  readonly metrics: MetricsShare;
-  readonly state: ClientState;
-  readonly attempts: number;
-  readonly isReady: boolean;
-  readonly subscriptions: readonly SubscriptionRecord[];
-  readonly data: unknown;
 }

@@ -30,7 +30,7 @@ export type AdapterTarget = Adapter | AdapterFactory | AdapterReference | URL;
 
 /** Options of a client: those of its connections, and its own. All times in milliseconds. */
 export interface ClientOptions
-  extends Omit<PooledOptions, 'handler' | 'renew' | 'retryFun' | 'signal' | 'onOwnerDown'> {
+  extends Omit<PooledOptions, 'handler' | 'renew' | 'retryFun' | 'signal' | 'onOwnerDown' | 'flow'> {
   /** Where to. Default the adapter's `url`. */
   url?: string | URL | undefined;
   /** What the adapter's `auth.login` is given: data, or a function that gives it, called on this thread for each
@@ -67,7 +67,7 @@ export interface CheckedClient {
   readonly target:
     | { readonly here: Adapter | AdapterFactory }
     | { readonly module: string; readonly export: string; readonly options: unknown };
-  readonly url: string | URL;
+  readonly url: string;
   /** Without credentials and query. */
   readonly shownUrl: string;
   readonly open: PooledOptions;
@@ -93,7 +93,7 @@ const OWN: readonly (keyof ClientOptions)[] = [
   ...(['url', 'credentials', 'queue', 'requestTimeout', 'subscriptionTimeout', 'authTimeout'] as const),
   ...(['idleTimeout', 'rateLimit', 'rollover', 'overlap', 'logger', 'logLevel', 'name'] as const),
 ];
-const NOT_OURS: readonly string[] = ['handler', 'renew', 'retryFun', 'signal', 'onOwnerDown'];
+const NOT_OURS: readonly string[] = ['handler', 'renew', 'retryFun', 'signal', 'onOwnerDown', 'flow'];
 
 /** @throws {OptionError} naming the option and the value. @internal */
 export function checkClient(adapter: AdapterTarget, options: ClientOptions = {}): CheckedClient {
@@ -105,7 +105,9 @@ export function checkClient(adapter: AdapterTarget, options: ClientOptions = {})
   const mine: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
     if (NOT_OURS.includes(name))
-      throw new OptionError(`${name} is no option of a client: its adapter has hooks`);
+      throw new OptionError(
+        `${name} is no option of a client: ${name === 'flow' ? 'its reader sets the pace' : 'its adapter has hooks'}`,
+      );
     if (!OWN.some((one) => one === name)) open[name] = value ?? open[name];
     else mine[name] = value;
   }
@@ -115,8 +117,9 @@ export function checkClient(adapter: AdapterTarget, options: ClientOptions = {})
     integer(given, name, standard, [least, LONGEST]);
   return {
     target,
-    url,
-    open: open as PooledOptions,
+    url: String(url),
+    // Checked below; what it is copied from has nothing else.
+    open: portable(open) as PooledOptions,
     ...checkedNow(url, open as PooledOptions),
     credentials: given['credentials'],
     queue: integer(given, 'queue', 1_000, [0, LONGEST]),
@@ -156,6 +159,16 @@ function cloned(options: unknown): unknown {
     const why = cause instanceof Error ? cause.message : describe(cause);
     throw new OptionError(`adapter.options must be data that can be cloned: ${why}`, { cause });
   }
+}
+
+/** With texts and lists in place of URLs and Headers, which structured clone leaves empty: a client may be handed over. */
+function portable(value: unknown): unknown {
+  if (value instanceof URL) return value.href;
+  if (value instanceof Headers) return [...value];
+  if (Array.isArray(value)) return value.map(portable);
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, portable(one)]));
 }
 
 /** What connect() will check is checked now. */

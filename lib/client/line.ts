@@ -55,6 +55,8 @@ export class Line {
   /** The last that its session has told. */
   state: ClientState = 'initialized';
   attempt = 0;
+  /** What it told when it was ready; undefined: it is not, at the moment. */
+  ready: (SessionNotice & { readonly type: 'ready' }) | undefined;
   #follow: (line: Line | undefined | Promise<never>) => void = () => {};
   #host: LineHost | undefined;
 
@@ -90,7 +92,11 @@ export class Line {
 
   /** What its session has told of itself. */
   heard(notice: SessionNotice): void {
-    if (notice.type === 'state') this.state = notice.to;
+    if (notice.type === 'state') {
+      this.state = notice.to;
+      this.ready = undefined;
+    }
+    if (notice.type === 'ready') this.ready = notice;
     if (notice.type === 'state' || notice.type === 'ready') this.attempt = notice.attempt;
   }
 

@@ -15,16 +15,20 @@ import type { SessionNotice } from '../session/sessionwire.ts';
 import { type ClientState, mayMove } from '../session/states.ts';
 import type { SubscriptionRecord } from '../session/subscriptions.ts';
 import type { CloseResult, Down } from '../types.ts';
-import type { ClientEvents, ClientRecord } from './clientevents.ts';
+import type { ClientEvents } from './clientevents.ts';
 import type { CheckedClient } from './clientoptions.ts';
+import { type ClientRecord, portableOptions } from './clientrecord.ts';
 import { type Beginning, type Line, type LineHost, openLine } from './line.ts';
 import { Rollover } from './rollover.ts';
 
 /** What they tell their client. @internal */
 export interface LinesHost {
   emit<Name extends keyof ClientEvents>(name: Name, ...event: ClientEvents[Name]): void;
-  /** The first line is there. */
-  reads(line: Line): void;
+  /** The first line is there. `rest`: messages that an earlier owner had not given to anybody. */
+  reads(line: Line, rest: readonly unknown[]): void;
+  /** Nothing is given any more; what earlier lines have brought, and nobody was given. */
+  seal(line: Line): Promise<readonly unknown[]>;
+  unseal(given: boolean): void;
 }
 
 /** Ends of a process that a client survives: it opens another. */
@@ -160,13 +164,13 @@ export class Lines {
   }
 
   /** It is the current one from now on. */
-  #use(line: Line): void {
+  #use(line: Line, rest: readonly unknown[] = []): void {
     const before = this.#line;
     this.#line = line;
     if (before) {
       before.letGo();
       before.follow(line);
-    } else this.#host.reads(line);
+    } else this.#host.reads(line, rest);
     for (const settle of [...this.#current]) settle(undefined, line);
   }
 
@@ -283,7 +287,8 @@ export class Lines {
     this.#attempts = Math.max(this.#attempts, line.attempt);
     this.#use(line);
     for (const state of WAY_UP.slice(0, WAY_UP.indexOf(line.state) + 1)) this.#move(state);
-    if (line.state === 'websocketConnected') this.#readySince ??= performance.now();
+    // It may have become so while the one before it was not.
+    if (line.ready && !this.isReady) this.#isReady(line.ready);
   }
 
   // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,36 +300,42 @@ export class Lines {
         'a client whose adapter runs on its owner’s thread cannot be handed over: give the module of it';
       throw new OwnerError('ERR_GUNPORT_UNSUPPORTED', text);
     }
-    // Whatever becomes of it: one line is left.
-    await this.#rollover.settled();
+    // Whatever becomes of it: one line is left. It waits for a reader that is behind.
+    const { timeout = 5_000, signal } = options;
+    await wait<void>('transferOwnership()', { timeout, signal }, (settle) => {
+      void this.#rollover.settled().then(() => settle(undefined, undefined));
+      return undefined;
+    });
     if (this.#over) throw this.#endError();
+    if (!this.#started) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'connect() was not called');
     // One that has been up can be moved between two retries, too.
-    if (this.#timer || !this.#line?.feed.connection.attempt) await this.#becomesReady(options);
-    const line = this.#line;
-    if (!line) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'the client has no connection');
-    await line.feed.transferOwnership(target, { ...options, data: this.#record(data) });
+    if (this.#started && (this.#timer || !this.connection?.attempt))
+      await this.whenReady({ timeout, signal });
+    const line = await this.current();
+    const rest = await this.#host.seal(line);
+    let given = false;
+    try {
+      await line.feed.transferOwnership(target, { ...options, data: this.#record(data, line, rest) });
+      given = true;
+    } finally {
+      this.#host.unseal(given);
+    }
     line.letGo();
     const error = new OwnerError('ERR_GUNPORT_NOT_OWNER', 'the client was handed over');
     this.#finish(error, { ...NO_CLOSE, error });
   }
 
-  async #becomesReady({ timeout = 5_000, signal }: WaitOptions): Promise<void> {
-    if (!this.#started) throw new OwnerError('ERR_GUNPORT_NOT_UP', 'connect() was not called');
-    await this.whenReady({ timeout, signal });
-  }
-
-  #record(data: unknown): ClientRecord {
-    const { logger: _, open, ...checked } = this.#checked;
-    // A pool is this thread's own; whoever takes it uses its default one.
-    const { pool: __, ...options } = open;
+  #record(data: unknown, { seen }: Line, rest: readonly unknown[]): ClientRecord {
     return {
       'gunport:client': 1,
-      checked: { ...checked, open: options, credentials: this.#credentials },
+      checked: portableOptions(this.#checked, this.#credentials),
       metrics: this.#metrics,
       state: this.#state,
       attempts: this.#attempts,
       isReady: this.isReady,
       subscriptions: this.subscriptions,
+      rest,
+      seen: [...seen],
       data,
     };
   }
@@ -337,7 +348,9 @@ export class Lines {
     this.#credentials = record.checked.credentials;
     for (const one of record.subscriptions) this.#subscriptions.set(one.channel, one);
     if (record.isReady) this.#readySince = performance.now();
-    this.#use(line(this.#lineHost));
+    const current = line(this.#lineHost);
+    current.seen = new Set(record.seen);
+    this.#use(current, record.rest);
     if (record.isReady) this.#rollover.plan();
   }
 

@@ -16,14 +16,51 @@ export class Reading<M> {
   #line: Line | undefined;
   /** Who waits for the first. */
   #begun: ((line: Line) => void)[] = [];
+  /** Of lines before the current one, or of an earlier owner: given before anything newer. */
+  #rest: (readonly [M])[] = [];
+  /** It is being handed over: nothing is given meanwhile. */
+  #seal: { readonly over: Promise<void>; readonly end: () => void } | undefined;
   #emit: ((message: M) => void) | undefined;
   #stopEmitting: (() => void) | undefined;
 
-  /** The first line is there. */
-  begin(line: Line): void {
+  /** The first line is there. `rest`: what an earlier owner had not given to anybody. */
+  begin(line: Line, rest: readonly unknown[]): void {
     this.#line = line;
+    // What the messages are, whoever made the client knows.
+    this.#rest = rest.map((message) => [message as M]);
     for (const tell of this.#begun.splice(0)) tell(line);
     if (this.#emit) this.#listen(line);
+  }
+
+  /** Gives nothing any more, and takes what lines before this one have brought: that goes along in a hand-over. */
+  async seal(current: Line): Promise<readonly unknown[]> {
+    this.#seal ??= newSeal();
+    if (this.#line !== current) this.#stopEmitting?.();
+    for (let line = this.#line; line && line !== current; line = this.#line) await this.#drain(line);
+    return this.#rest.map(([message]) => message);
+  }
+
+  /** It was given, and all that was taken is another's; or not, and it goes on. */
+  unseal(given: boolean): void {
+    if (given) this.#rest = [];
+    this.#seal?.end();
+    this.#seal = undefined;
+    if (this.#emit && this.#line && !this.#stopEmitting) this.#listen(this.#line);
+  }
+
+  async #drain(line: Line): Promise<void> {
+    const messages = line.feed[Symbol.asyncIterator]();
+    try {
+      for (let one = await taken(messages); one && one.length > 0; one = await taken(messages)) {
+        const message = this.#fresh(line, one);
+        if (message) this.#rest.push(message);
+      }
+      await messages.return?.();
+    } catch {
+      // A loop of the user's is in the midst of taking its last: it goes on to the next line by itself.
+      return new Promise((resolve) => setImmediate(resolve));
+    }
+    await this.#advance(line);
   }
 
   /** One loop. `break` ends the loop, not the client. */
@@ -31,6 +68,9 @@ export class Reading<M> {
     let source: { readonly line: Line; readonly messages: AsyncIterator<Delivered> } | undefined;
     const next = async (): Promise<IteratorResult<M, undefined>> => {
       for (;;) {
+        await this.#seal?.over;
+        const before = this.#rest.shift();
+        if (before) return { done: false, value: before[0] };
         const line = this.#line ?? (await new Promise<Line>((resolve) => this.#begun.push(resolve)));
         if (source?.line !== line) source = { line, messages: line.feed[Symbol.asyncIterator]() };
         const delivered = await taken(source.messages);
@@ -62,8 +102,10 @@ export class Reading<M> {
 
   #listen(line: Line): void {
     const { feed } = line;
+    let stopped = false;
     const stop = (): void => {
       this.#stopEmitting = undefined;
+      stopped = true;
       feed.off('message', take);
       feed.off('close', goOn);
     };
@@ -78,15 +120,25 @@ export class Reading<M> {
     const take = (delivered: Delivered): void => {
       if (delivered.length === 0) return goOn();
       const message = this.#fresh(line, delivered);
-      if (message) shielded(() => this.#emit?.(message[0]));
+      if (message) this.#emitOne(message);
     };
     this.#stopEmitting = stop;
-    feed.on('message', take);
-    feed.on('close', goOn);
+    // Whoever has just begun to listen is heard of after it is there.
+    queueMicrotask(() => {
+      for (let one = this.#rest.shift(); one && this.#emit; one = this.#rest.shift()) this.#emitOne(one);
+      if (stopped) return;
+      feed.on('message', take);
+      feed.on('close', goOn);
+    });
+  }
+
+  #emitOne([message]: readonly [M]): void {
+    shielded(() => this.#emit?.(message));
   }
 
   /** Not for what the line before has brought as well. */
-  #fresh(line: Line, delivered: readonly [unknown, ...unknown[]]): readonly [M] | undefined {
+  #fresh(line: Line, delivered: Delivered): readonly [M] | undefined {
+    // It is not empty: its caller has looked.
     const [message, key] = delivered as readonly [M, (string | number)?];
     if (key !== undefined) {
       if (line.seen.delete(key)) return undefined;
@@ -101,6 +153,14 @@ export class Reading<M> {
     if (this.#line === line && next) this.#line = next;
     return next !== undefined;
   }
+}
+
+function newSeal(): { readonly over: Promise<void>; readonly end: () => void } {
+  let end = (): void => {};
+  const over = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return { over, end };
 }
 
 /** The next that was delivered; undefined at the end, however it came. @throws what is the reader's own doing. */

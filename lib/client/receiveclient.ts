@@ -10,7 +10,7 @@ import { type Logger, levelOf } from '../session/logging.ts';
 import type { Delivered } from '../session/sessionwire.ts';
 import type { WsStream } from '../wsstream.ts';
 import { Client } from './client.ts';
-import type { ClientRecord } from './clientevents.ts';
+import type { ClientRecord } from './clientrecord.ts';
 import { Line } from './line.ts';
 
 /** Options of `receiveClient`. */

@@ -23,9 +23,6 @@ export interface RolloverHost {
   failed(error: Error): void;
 }
 
-/** How long the old connection's pong is waited for, in milliseconds. */
-const FENCE = 5_000;
-
 /** @internal */
 export class Rollover {
   readonly #host: RolloverHost;
@@ -124,8 +121,7 @@ export class Rollover {
   async #cut({ session }: Line): Promise<void> {
     const { overlap } = this.#host;
     try {
-      // Its pong comes behind all that was sent before it.
-      await session.ping(FENCE);
+      await session.fence();
       if (overlap > 0) await new Promise((resolve) => setTimeout(resolve, overlap));
       await session.finish();
     } catch {

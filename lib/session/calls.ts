@@ -3,6 +3,7 @@
 // Invariant: each call settles by the session alone; what becomes of it on its way is remote.ts's.
 // Source: WebsockexNova's Client.
 
+import { TimeoutError } from '../errors.ts';
 import type { HandlerContext } from '../handler.ts';
 import type { Adapter, RequestReplyOptions, SendOptions } from './adapter.ts';
 import type { Channels } from './channels.ts';
@@ -26,6 +27,8 @@ export interface CallsHost {
   finished(): void;
 }
 
+/** How long a pong may take while the owner reads, in milliseconds. */
+const FENCE = 5_000;
 /** How often it is looked whether nothing is pending any more, in milliseconds. */
 const LOOK = 10;
 
@@ -78,6 +81,19 @@ export class Calls implements SessionApi {
     const { adapter, reports } = this.#host;
     const own = reports.hooks.run('connection.status', () => adapter.connection?.status?.(), undefined);
     return { ...this.#host.status(), adapter: own };
+  }
+
+  /** A pong comes behind all that was sent before it; and behind what a slow owner has not read, however long that takes. */
+  async fence(): Promise<void> {
+    const { context } = this.#host;
+    for (;;) {
+      try {
+        await context.ping({ timeout: FENCE });
+        return;
+      } catch (error) {
+        if (!(error instanceof TimeoutError) || context.ready || context.signal.aborted) throw error;
+      }
+    }
   }
 
   /** Replies are waited for; then an empty value says that nothing follows, and is on its way when this resolves. */

@@ -73,6 +73,8 @@ export interface SessionApi {
   authenticate(credentials: unknown): Promise<void>;
   ping(timeout: number): Promise<number>;
   status(): SessionStatus;
+  /** Resolves when all has come that the peer had sent; rejects when it is lost, or does not answer. */
+  fence(): Promise<void>;
   /** Another session takes its place: replies are waited for, then nothing more is delivered. */
   finish(): Promise<void>;
 }

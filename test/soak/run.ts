@@ -7,6 +7,7 @@ import { seedOf } from '../support/chance.ts';
 import { runStorm, storms, tell } from '../support/storm.ts';
 import { roadStorms, stormRoad } from '../support/storm-road.ts';
 import { runVerdicts, tellVerdicts } from '../support/verdicts.ts';
+import { job as clients } from './clients.ts';
 import { job as failures } from './failures.ts';
 import { job as flow } from './flow.ts';
 import { job as kills } from './kills.ts';
@@ -34,6 +35,7 @@ const jobs: readonly Job[] = [
   },
   tunnels,
   kills,
+  clients,
   failures,
   flow,
 ];
