@@ -116,12 +116,14 @@ export interface HandlerContext<M = unknown> {
    *  rare; of what is told before anybody listens, the first 100 wait. @throws {DataCloneError} */
   notify(value: unknown): void;
   /** Sends one message, or each of an array, without a thread hop. False: more than `maxBuffered` bytes have not left.
-   *  `secret`: its bytes are not shown to who listens to frames.
+   *  `secret`: its bytes are not shown to who listens to frames, nor are those of what comes, until `reveal()`.
    *  @throws {StreamError} ERR_GUNPORT_NOT_CONNECTED it is not open, ERR_GUNPORT_OVERLOADED. @throws {OptionError} */
   send(
     data: Message | readonly Message[],
     options?: { readonly secret?: boolean | undefined } | undefined,
   ): boolean;
+  /** The answer to what was secret has come: frames are shown again. So they are on each new connection. */
+  reveal(): void;
   /** Resolves when all that was sent has left this process. @throws {StreamError} ERR_GUNPORT_CLOSED the socket was lost. */
   drained(): Promise<void>;
   /** The round trip in milliseconds. @throws {StreamError} it is not open. @throws {TimeoutError} */

@@ -216,6 +216,7 @@ export class Inline {
       mark: () => shielded(() => this.#puts.shift()?.()),
       notify: (value) => this.#events.notify(structuredClone(value)),
       send: (data, secret) => stream.send(data, secret),
+      reveal: () => host.post({ type: 'reveal', stream: id }),
       drained: () => stream.drained(),
       ping: (timeout) => stream.ping(timeout),
       close: (code, reason) =>

@@ -112,6 +112,8 @@ export class Casts {
         const handling = streams.webSocket(cast.stream)?.handling;
         return handling ? handling.remotes.add(cast.port) : cast.port.close();
       }
+      case 'reveal':
+        return streams.webSocket(cast.stream)?.socket?.reveal();
       case 'drop':
         return this.#host.handlers.drop(cast.stream, cast.reason);
       default:

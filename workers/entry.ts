@@ -47,6 +47,8 @@ export interface Socket extends HandledSocket {
   close(code: number, reason: string, keep?: boolean): boolean;
   /** It counts as lost, with this error. */
   giveUp(error: GunportError): void;
+  /** Frames that come are shown again, which they are not after a secret was sent. */
+  reveal(): void;
   /** Nobody wants more of it: its socket, or its part of one, is dropped without a goodbye. */
   cancel(): void;
   /** The owner has room again. */
@@ -162,7 +164,12 @@ export function standIn(cancel: () => void): Socket {
   const nothing = (): void => {};
   return {
     ...{ send: nothing, ping: nothing, close: () => false, cancel, credit: nothing, hold: nothing },
-    ...{ giveUp: nothing, pending: 0, speak: (_image, _messages, { done }) => done(handshakeCut()) },
+    ...{
+      giveUp: nothing,
+      reveal: nothing,
+      pending: 0,
+      speak: (_image, _messages, { done }) => done(handshakeCut()),
+    },
   };
 }
 

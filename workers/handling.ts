@@ -177,6 +177,7 @@ export class HandledOutbox extends Outbox {
       mark: (mark) => super.ordered(mark),
       notify: (value) => super.reply({ type: 'notified', stream, value }),
       send: (data, secret) => this.#speech.send(data, secret),
+      reveal: () => host.socket()?.reveal(),
       drained: () => this.#speech.drained(),
       ping: async (timeout) => this.#speech.ping(timeout),
       // Behind the hook that wants it: what it may end is in the midst of something.

@@ -17,6 +17,7 @@ export interface HandledSocket {
     how: { readonly secret: boolean; done(error?: Error | null): void },
   ): void;
   ping(id: number, payload: Uint8Array | undefined): void;
+  reveal(): void;
   /** Bytes that have not left this process. */
   readonly pending: number;
 }

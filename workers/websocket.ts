@@ -313,6 +313,10 @@ export class WebSocketDriver implements Sink, Socket {
     return true;
   }
 
+  reveal(): void {
+    this.#host.frames.reveal();
+  }
+
   giveUp(error: GunportError): void {
     this.#do(ended(this.#state, error));
   }

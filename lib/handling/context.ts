@@ -50,6 +50,7 @@ export function contextOf({ host, timers, signal, state, ...runner }: ContextHos
       assertOpen('send');
       return host.send(data, options?.secret === true);
     },
+    reveal: () => host.reveal(),
     drained: () => host.drained(),
     async ping(options) {
       assertOpen('ping');

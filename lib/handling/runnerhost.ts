@@ -31,6 +31,8 @@ export interface RunnerHost {
   notify(value: unknown): void;
   /** Its state is `open`. @throws {StreamError} ERR_GUNPORT_OVERLOADED */
   send(data: Sendable | readonly Sendable[], secret: boolean): boolean;
+  /** What comes is shown again to who listens to frames, after a secret was sent. */
+  reveal(): void;
   drained(): Promise<void>;
   ping(timeout: number | undefined): Promise<number>;
   /** Once the hook that wants it has returned; so is `drop`. */

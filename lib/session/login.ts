@@ -12,7 +12,7 @@ import type { Saying } from './saying.ts';
 
 /** @internal */
 export interface LoginHost {
-  readonly context: Pick<HandlerContext, 'setTimeout'>;
+  readonly context: Pick<HandlerContext, 'setTimeout' | 'reveal'>;
   readonly saying: Saying;
   readonly redactor: Redactor;
   readonly timeout: number;
@@ -84,6 +84,9 @@ export class Login {
     } catch (error) {
       if (this.#known.state === 'authenticating') this.#known.accept({ ok: false, reason: 'it failed' });
       throw this.#host.redactor.error(asLoginError(error));
+    } finally {
+      // Its answer may have held a token, too.
+      this.#host.context.reveal();
     }
   }
 

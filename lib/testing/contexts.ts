@@ -89,6 +89,7 @@ export function handlerContext<M = unknown>(options: HandlerContextOptions = {})
       pings++;
       return 1;
     },
+    reveal() {},
     async drained() {},
     close(code = 1000, reason = '') {
       closes.push({ code, reason });

@@ -89,28 +89,31 @@ describe('the login of a client', () => {
     expect(client.isReady).to.equal(true);
   });
 
-  it('check 37: is not shown to who listens to frames; all else is', async () => {
-    const frames: string[] = [];
-    const { client, server } = await stage('beside the socket', { credentials });
-    const hear = (message: unknown): void => {
-      // Of the channels below.
-      const { frame } = message as { frame: { payload: Uint8Array } };
-      frames.push(Buffer.from(frame.payload).toString());
-      server.changed();
-    };
-    const names = ['gunport:ws:send-frame:start', 'gunport:ws:send-frame:end'] as const;
-    for (const name of names) subscribe(name, hear);
-    try {
-      await client.connect();
-      await client.authenticate({ ...credentials, key: 'another' });
-      await client.send({ method: 'note', params: 'seen' });
-      await server.until('the note', () => frames.filter((frame) => frame.includes('seen')).length === 2);
-      expect(server.last.logins).to.have.lengthOf(2);
-      expect(frames.join()).to.not.include(SECRET);
-    } finally {
-      for (const name of names) unsubscribe(name, hear);
-    }
-  });
+  for (const place of PLACES) {
+    it(`check 37: is not shown to who listens to frames ${place}, nor its answer; all else is`, async () => {
+      const frames: string[] = [];
+      const { client, server } = await stage(place, { credentials });
+      const hear = (message: unknown): void => {
+        // Of the channels below.
+        const { frame, payload } = message as { frame?: { payload: Uint8Array }; payload?: Uint8Array };
+        frames.push(Buffer.from(frame?.payload ?? payload ?? []).toString());
+        server.changed();
+      };
+      const names = ['gunport:ws:send-frame:end', 'gunport:ws:recv-frame:end'] as const;
+      for (const name of names) subscribe(name, hear);
+      try {
+        await client.connect();
+        await client.authenticate({ ...credentials, key: 'another' });
+        // Sent, and answered.
+        await client.request({ method: 'echo', params: 'seen' });
+        await server.until('both', () => frames.filter((frame) => frame.includes('seen')).length === 2);
+        expect(server.last.logins).to.have.lengthOf(2);
+        expect(frames.join()).to.not.include(SECRET).and.not.include('token-');
+      } finally {
+        for (const name of names) unsubscribe(name, hear);
+      }
+    });
+  }
 
   it('check 37: goes along to another owner with its credentials, and no other secret', async () => {
     const { client, server } = await stage('beside the socket', { credentials });

@@ -31,6 +31,7 @@ async function make(
     mark: (mark) => out.push(`<${mark.type}>`),
     notify: (value) => out.push(value),
     send: () => true,
+    reveal: () => out.push('>reveal'),
     drained: async () => {},
     ping: async () => 1,
     close: (code) => out.push(`>close ${code}`),

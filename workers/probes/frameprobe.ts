@@ -47,6 +47,8 @@ export class FrameProbe {
   /** A frame has begun to come. */
   #open = false;
   #made: FrameOrigin | undefined;
+  /** A secret was sent, and its answer may hold another. */
+  #hides = false;
 
   constructor(probe: Probe, socket: TracedSocket) {
     this.#probe = probe;
@@ -85,7 +87,7 @@ export class FrameProbe {
   whole({ opcode }: Header, bytes: Uint8Array): void {
     this.#open = false;
     if (!this.#probe.wants(RECEIVED_END)) return;
-    const payload = bytes.slice();
+    const payload = this.#hides && opcode < OPCODE.close ? NOTHING : bytes.slice();
     const coded = opcode === OPCODE.close && payload.length >= 2;
     const code = coded && { closeCode: ((payload[0] ?? 0) << 8) | (payload[1] ?? 0) };
     this.#probe.tell('gunport:ws:recv-frame:end', { ...this.#origin, ...code, payload });
@@ -102,8 +104,15 @@ export class FrameProbe {
 
   // ── out ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The frames of a wire image, which is not masked yet; undefined: nobody listens. `secret`: what they say is not shown. */
+  /** What comes is shown again. */
+  reveal(): void {
+    this.#hides = false;
+  }
+
+  /** The frames of a wire image, which is not masked yet; undefined: nobody listens. `secret`: what they say is not shown,
+   *  nor what comes until `reveal()`. */
   laid(image: Uint8Array, secret = false): readonly Laid[] | undefined {
+    if (secret) this.#hides = true;
     if (!this.#probe.wants(SENT)) return undefined;
     const frames: Laid[] = [];
     for (let at = 0; at < image.length; ) {
