@@ -5,6 +5,7 @@
 
 import { EventEmitter } from 'node:events';
 import { type WaitOptions, wait } from '../await.ts';
+import { checkClose } from '../closing.ts';
 import type { Connection } from '../connection.ts';
 import { describe, OptionError } from '../errors.ts';
 import { shielded } from '../listeners.ts';
@@ -77,6 +78,7 @@ export class Client<M = unknown>
       unseal: (given) => this.#reading.unseal(given),
     });
     this.closed = this.#lines.closed;
+    void this.closed.then(({ error }) => this.#reading.end(error));
     emitter.on('newListener', (name) => name === 'message' && this.#listen());
     emitter.on('removeListener', (name) => {
       if (name === 'message' && this.listenerCount('message') === 0) this.#reading.events(undefined);
@@ -177,11 +179,12 @@ export class Client<M = unknown>
     return session.unsubscribe(channel);
   }
 
-  /** Logs in with other credentials, from now on. @throws {StreamError} ERR_GUNPORT_AUTH. */
-  async authenticate(credentials: unknown): Promise<void> {
+  /** Logs in with other credentials, from now on; without any, again with those it has. @throws {StreamError} rejects
+   *  ERR_GUNPORT_AUTH: refused, and those it has stay. */
+  async authenticate(credentials?: unknown): Promise<void> {
     const { session } = await this.#lines.current();
     await session.authenticate(credentials);
-    this.#lines.credentials = credentials;
+    if (credentials !== undefined) this.#lines.credentials = credentials;
   }
 
   /** The round trip in milliseconds. Default timeout 10 000. */
@@ -233,8 +236,10 @@ export class Client<M = unknown>
     return this.#lines.give(target, options);
   }
 
-  /** The closing handshake, and the end of the client: it does not come back. */
-  close(code = 1000, reason = ''): Promise<CloseResult> {
+  /** The closing handshake, and the end of the client: it does not come back.
+   *  @throws {OptionError} rejects: a code that may not be sent; the client goes on. */
+  async close(code = 1000, reason = ''): Promise<CloseResult> {
+    checkClose(code, reason);
     return this.#lines.close(code, reason);
   }
 

@@ -9,13 +9,9 @@ import { describe, OptionError } from '../errors.ts';
 import type { ModuleReference } from '../options.ts';
 import type { RetryPolicy } from '../protocol/retry.ts';
 import type { Adapter, AdapterFactory, LogLevel } from '../session/adapter.ts';
-import {
-  type RateLimiter,
-  type RateLimitOptions,
-  type SharedRateLimit,
-  sharedRateLimit,
-} from '../session/bucket.ts';
+import { type RateLimiter, type RateLimitOptions, sharedRateLimit } from '../session/bucket.ts';
 import { LOG_LEVELS, type Logger, levelOf } from '../session/logging.ts';
+import type { SessionSettings } from '../session/sessionwire.ts';
 import { checkOpen } from '../settings.ts';
 
 /** An adapter as a module: it runs beside the socket, so that logins, subscriptions and heartbeats go on whatever this
@@ -56,36 +52,31 @@ export interface ClientOptions
   retry?: number | undefined;
   /** Takes what is logged: pino's face. Default none. */
   logger?: Logger | undefined;
-  /** Least level that is logged. Default the logger's own `level`, else `info`. */
+  /** Least level that is logged. `trace` tells of each message, without credit: for tests. Default the logger's own `level`,
+   *  else `info`. */
   logLevel?: LogLevel | 'silent' | undefined;
   /** For metrics and logs. Default the adapter module's file, or `client`. */
   name?: string | undefined;
 }
 
+/** What of a client its sessions are given as it is. */
+type OfSessions =
+  | ('queue' | 'requestTimeout' | 'subscriptionTimeout' | 'authTimeout' | 'idleTimeout' | 'keepalive')
+  | ('rateLimit' | 'logLevel');
+
 /** @internal */
-export interface CheckedClient {
-  readonly target:
-    | { readonly here: Adapter | AdapterFactory }
-    | { readonly module: string; readonly export: string; readonly options: unknown };
-  readonly url: string;
+export interface CheckedClient extends Pick<SessionSettings, OfSessions> {
+  readonly target: { readonly here: Adapter | AdapterFactory } | NonNullable<SessionSettings['adapter']>;
+  readonly url: string | URL;
   /** Without credentials and query. */
   readonly shownUrl: string;
   readonly open: PooledOptions;
   /** When a thread has died. */
   readonly policy: RetryPolicy;
   readonly credentials: unknown;
-  readonly queue: number;
-  readonly requestTimeout: number;
-  readonly subscriptionTimeout: number;
-  readonly authTimeout: number;
-  readonly idleTimeout: number;
-  /** Of its WebSockets. */
-  readonly keepalive: number;
-  readonly rateLimit: SharedRateLimit | undefined;
   readonly rollover: number;
   readonly overlap: number;
   readonly logger: Logger | undefined;
-  readonly logLevel: LogLevel | 'silent';
   readonly name: string;
 }
 
@@ -101,7 +92,7 @@ export function checkClient(adapter: AdapterTarget, options: ClientOptions = {})
     throw new OptionError(`options must be an object, got ${describe(options)}`);
   }
   const target = checkTarget(adapter);
-  const open: Record<string, unknown> = { retry: Number.POSITIVE_INFINITY };
+  const open: Record<string, unknown> = { retry: Number.POSITIVE_INFINITY, reconnectOn: 'any' };
   const mine: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(options)) {
     if (NOT_OURS.includes(name))
@@ -188,7 +179,8 @@ function checkUrl(url: unknown, target: CheckedClient['target']): string | URL {
   throw new OptionError(`url must be a URL, got ${describe(found)}`);
 }
 
-function checkLogger(logger: unknown): Logger | undefined {
+/** @throws {OptionError} @internal */
+export function checkLogger(logger: unknown): Logger | undefined {
   if (logger === undefined) return undefined;
   const one = Object(logger) as Record<string, unknown>;
   const lacks = LOG_LEVELS.find((level) => level !== 'silent' && typeof one[level] !== 'function');

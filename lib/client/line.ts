@@ -5,6 +5,7 @@
 
 import type { Connection } from '../connection.ts';
 import { feedOf } from '../default.ts';
+import { StreamError } from '../errors.ts';
 import type { Fault, HandlerFactory } from '../handler.ts';
 import type { Remote } from '../remote.ts';
 import type { Adapter, AdapterFactory } from '../session/adapter.ts';
@@ -127,10 +128,18 @@ export function openLine(checked: CheckedClient, beginning: Beginning, host: Lin
   const here = 'here' in target && sessionHere(target.here, settings);
   const handler = here || { module: MODULE, options: settings };
   // What its handler gives is what a session delivers.
-  return new Line(
-    feedOf(url, { reconnectOn: 'any', ...open, handler }) as unknown as WsStream<Connection, Delivered>,
-    host,
-  );
+  return new Line(feedOf(url, { ...open, handler }) as unknown as WsStream<Connection, Delivered>, host);
+}
+
+/** What a session is to log in with. @throws {StreamError} rejects ERR_GUNPORT_AUTH: whoever gives it failed. @internal */
+export async function credentialsOf(given: unknown): Promise<unknown> {
+  if (typeof given !== 'function') return given;
+  try {
+    return await given();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : typeof cause;
+    throw new StreamError('ERR_GUNPORT_AUTH', `credentials() failed: ${why}`, { cause });
+  }
 }
 
 /** Loaded where it is wanted only: most sessions run beside a socket. */

@@ -18,7 +18,7 @@ import type { CloseResult, Down } from '../types.ts';
 import type { ClientEvents } from './clientevents.ts';
 import type { CheckedClient } from './clientoptions.ts';
 import { type ClientRecord, portableOptions } from './clientrecord.ts';
-import { type Beginning, type Line, type LineHost, openLine } from './line.ts';
+import { type Beginning, credentialsOf, type Line, type LineHost, openLine } from './line.ts';
 import { Rollover } from './rollover.ts';
 
 /** What they tell their client. @internal */
@@ -145,7 +145,7 @@ export class Lines {
 
   async #newLine(): Promise<Line> {
     const { credentials } = this.#renewed ?? this.#checked;
-    this.#credentials = typeof credentials === 'function' ? await credentials() : credentials;
+    this.#credentials = await credentialsOf(credentials);
     const beginning: Beginning = {
       credentials: this.#credentials,
       subscriptions: this.subscriptions,
@@ -167,6 +167,7 @@ export class Lines {
   #use(line: Line, rest: readonly unknown[] = []): void {
     const before = this.#line;
     this.#line = line;
+    this.#timer = undefined;
     if (before) {
       before.letGo();
       before.follow(line);
@@ -238,17 +239,18 @@ export class Lines {
     if (this.#rollover.down(line, error)) return;
     if (line !== this.#line || this.#over) return;
     if (SURVIVED.has(reason.kind)) return this.#failed(error);
-    // It ended by itself, before there was a session that could have told.
-    if (reason.kind === 'normal' || reason.kind === 'shutdown') return this.#end(undefined, NO_CLOSE);
-    this.#end(error, NO_CLOSE);
+    // It ended by itself, before there was a session that could have told: its stream knows with what.
+    const end = (failure: GunportError | undefined): void => this.#end(failure, NO_CLOSE);
+    if (reason.kind === 'normal' || reason.kind === 'shutdown')
+      void line.feed.closed.then((e) => end(e.error));
+    else end(error);
   }
 
   /** There is no process any more: another takes its place, when the policy says so. */
   #failed(error: GunportError): void {
     const upFor = this.#readySince === undefined ? 0 : performance.now() - this.#readySince;
     const wasUp = this.#readySince !== undefined;
-    const failure = { error, wasUp, upFor, everUp: true, random: Math.random() };
-    const decision = this.#retries.failed(failure);
+    const decision = this.#retries.failed({ error, wasUp, upFor, everUp: true, random: Math.random() });
     this.#move('disconnected', error);
     if ('giveUp' in decision) return this.#end(error, NO_CLOSE);
     this.#host.emit('error', error, { where: 'connection' });
@@ -256,10 +258,8 @@ export class Lines {
     const fresh = this.#rollover.take();
     if (fresh) return this.#promote(fresh);
     this.#move('reconnecting', error, decision.delay);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      void this.#open();
-    }, decision.delay);
+    // Who was told may have closed it.
+    if (!this.#over) this.#timer = setTimeout(() => void this.#open(), decision.delay);
   }
 
   // ── rollover ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,11 +11,16 @@ import type { Line } from './line.ts';
 /** Errors of the reader's own doing, or that concern this handle alone: they are no end of a line. */
 const OWN: ReadonlySet<string> = new Set(['ERR_GUNPORT_READING', 'ERR_GUNPORT_NOT_OWNER']);
 
+/** Most keys that are kept of what the line before has brought. */
+const MOST_NOTED = 100_000;
+
 /** @internal */
 export class Reading<M> {
   #line: Line | undefined;
   /** Who waits for the first. */
-  #begun: ((line: Line) => void)[] = [];
+  #begun: (() => void)[] = [];
+  /** The client has ended. */
+  #ended: { readonly error: GunportError | undefined } | undefined;
   /** Of lines before the current one, or of an earlier owner: given before anything newer. */
   #rest: (readonly [M])[] = [];
   /** It is being handed over: nothing is given meanwhile. */
@@ -28,8 +33,14 @@ export class Reading<M> {
     this.#line = line;
     // What the messages are, whoever made the client knows.
     this.#rest = rest.map((message) => [message as M]);
-    for (const tell of this.#begun.splice(0)) tell(line);
+    for (const tell of this.#begun.splice(0)) tell();
     if (this.#emit) this.#listen(line);
+  }
+
+  /** The client has ended: where it never had a line, no line can tell. */
+  end(error: GunportError | undefined): void {
+    this.#ended = { error };
+    for (const tell of this.#begun.splice(0)) tell();
   }
 
   /** Gives nothing any more, and takes what lines before this one have brought: that goes along in a hand-over. */
@@ -71,7 +82,8 @@ export class Reading<M> {
         await this.#seal?.over;
         const before = this.#rest.shift();
         if (before) return { done: false, value: before[0] };
-        const line = this.#line ?? (await new Promise<Line>((resolve) => this.#begun.push(resolve)));
+        const line = await this.#first();
+        if (!line) return { done: true, value: undefined };
         if (source?.line !== line) source = { line, messages: line.feed[Symbol.asyncIterator]() };
         const delivered = await taken(source.messages);
         if (delivered === undefined || delivered.length === 0) {
@@ -142,9 +154,16 @@ export class Reading<M> {
     const [message, key] = delivered as readonly [M, (string | number)?];
     if (key !== undefined) {
       if (line.seen.delete(key)) return undefined;
-      line.noting?.add(key);
+      if (line.noting) note(line.noting, key);
     }
     return [message];
+  }
+
+  /** Undefined: there was none, and will be none. @throws what the client ended with. */
+  async #first(): Promise<Line | undefined> {
+    if (!this.#line && !this.#ended) await new Promise<void>((resolve) => this.#begun.push(resolve));
+    if (!this.#line && this.#ended?.error) throw this.#ended.error;
+    return this.#line;
   }
 
   /** To the line behind it. False: there is none, and there was nothing wrong. @throws what the client ended with. */
@@ -153,6 +172,13 @@ export class Reading<M> {
     if (this.#line === line && next) this.#line = next;
     return next !== undefined;
   }
+}
+
+/** A fresh line may take long to be ready, and brings only what is new by then. */
+function note(noted: Set<string | number>, key: string | number): void {
+  noted.add(key);
+  const [oldest] = noted.size > MOST_NOTED ? noted : [];
+  if (oldest !== undefined) noted.delete(oldest);
 }
 
 function newSeal(): { readonly over: Promise<void>; readonly end: () => void } {

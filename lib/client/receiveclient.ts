@@ -2,6 +2,7 @@
 // Called by users, in any thread; takes the connection as receive.ts does, and makes a client of it.
 // Invariant: it goes on where it was: state, subscriptions, metrics, and every message. Source: promises O1 to O7.
 
+import { MessagePort, Worker } from 'node:worker_threads';
 import type { Connection } from '../connection.ts';
 import { OwnerError } from '../errors.ts';
 import type { OfferSource } from '../inbox.ts';
@@ -10,6 +11,7 @@ import { type Logger, levelOf } from '../session/logging.ts';
 import type { Delivered } from '../session/sessionwire.ts';
 import type { WsStream } from '../wsstream.ts';
 import { Client } from './client.ts';
+import { checkLogger } from './clientoptions.ts';
 import type { ClientRecord } from './clientrecord.ts';
 import { Line } from './line.ts';
 
@@ -27,7 +29,7 @@ export interface ReceivedClient<M = unknown, D = unknown> {
 }
 
 /** Waits for a client that another thread hands over with `client.transferOwnership()`, and takes it.
- *  @throws as `receiveOwnership`; {OwnerError} ERR_GUNPORT_REFUSED: it was a connection without a client, and is shut down.
+ *  @throws {OptionError} and as `receiveOwnership`; {OwnerError} ERR_GUNPORT_REFUSED: it was a connection without a client, and is shut down.
  *  @example
  *  const { client, data } = await receiveClient();
  *  for await (const message of client) console.log(message); */
@@ -35,8 +37,11 @@ export async function receiveClient<M = unknown, D = unknown>(
   source?: OfferSource | ReceiveClientOptions,
   options: ReceiveClientOptions = {},
 ): Promise<ReceivedClient<M, D>> {
-  const { logger, ...rest } = options;
-  const received = await receiveOwnership(source, rest);
+  // As with receiveOwnership(), the source may be one of the options.
+  const given: ReceiveClientOptions =
+    source instanceof MessagePort || source instanceof Worker ? options : (source ?? options);
+  const logger = checkLogger(given?.logger);
+  const received = await receiveOwnership(source, options);
   const client = clientOf<M>(received, logger);
   // What the giver gave, it knows the type of.
   if (client) return { client, data: (received.data as ClientRecord).data as D };

@@ -3,7 +3,7 @@
 // all that the new one may lack; if that does not come about, the old one goes on and nothing of the new one is left.
 // Source: feeds that cut every 24 hours.
 
-import { fromRecord, type GunportError, StreamError } from '../errors.ts';
+import { type ErrorRecord, fromRecord, type GunportError, StreamError } from '../errors.ts';
 import type { SessionNotice } from '../session/sessionwire.ts';
 import type { Line } from './line.ts';
 
@@ -23,26 +23,34 @@ export interface RolloverHost {
   failed(error: Error): void;
 }
 
+/** Attempts of the fresh one that may fail. */
+const MOST_FAILURES = 3;
+/** When one that came to nothing is tried again, in milliseconds. */
+const SOON = 60_000;
+
 /** @internal */
 export class Rollover {
   readonly #host: RolloverHost;
   #running: Promise<void> | undefined;
   #fresh: { readonly line: Line; readonly settle: (error?: GunportError) => void } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #stopped: GunportError | undefined;
+  /** Of the fresh one. */
+  #failures = 0;
 
   constructor(host: RolloverHost) {
     this.#host = host;
   }
 
-  /** One in `interval` from now. */
-  plan(): void {
+  /** One in `interval` from now, or `atMost` so many milliseconds. */
+  plan(atMost: number = Number.POSITIVE_INFINITY): void {
     clearTimeout(this.#timer);
-    const { interval } = this.#host;
+    const interval = Math.min(this.#host.interval, atMost);
     if (interval === 0) return;
     this.#timer = setTimeout(() => {
       this.run().catch((error: Error) => {
         this.#host.failed(error);
-        if (this.#host.current()) this.plan();
+        if (this.#host.current()) this.plan(SOON);
       });
     }, interval);
     this.#timer.unref();
@@ -65,6 +73,7 @@ export class Rollover {
   /** The client ends, or is another's. */
   stop(error: GunportError): void {
     clearTimeout(this.#timer);
+    this.#stopped = error;
     this.#fresh?.settle(error);
   }
 
@@ -73,6 +82,9 @@ export class Rollover {
     const fresh = this.#fresh;
     if (line !== fresh?.line) return false;
     if (notice.type === 'ready') fresh.settle();
+    // Its own retries could go on for ever, where the server takes no second connection.
+    if (notice.type === 'state' && notice.to === 'reconnecting' && ++this.#failures === MOST_FAILURES)
+      fresh.settle(failureOf(notice.reason));
     // Records of a session are made of our own errors.
     if (notice.type === 'gaveUp') fresh.settle(fromRecord(notice.error) as GunportError);
     return true;
@@ -86,11 +98,12 @@ export class Rollover {
 
   async #run(): Promise<void> {
     const old = this.#host.current();
-    if (!old) throw new StreamError('ERR_GUNPORT_NOT_CONNECTED', 'rollover(): the client is not ready');
+    if (!old) throw notReady();
     clearTimeout(this.#timer);
     const noted = new Set<string | number>();
     old.noting = noted;
-    const line = await this.#host.open();
+    this.#failures = 0;
+    const line = await this.#opened(old);
     line.seen = noted;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -102,14 +115,26 @@ export class Rollover {
       // The old one has died meanwhile, and this one has taken its place, such as it is.
       if (this.#fresh?.line !== line) throw error;
       this.#fresh = undefined;
-      line.letGo();
-      void line.feed.connection.close().catch(() => {});
+      discard(line);
       throw error;
     }
     if (this.#fresh?.line === line) this.#promote(line);
     void retire(old);
     this.plan();
     this.#host.done();
+  }
+
+  async #opened(old: Line): Promise<Line> {
+    try {
+      const line = await this.#host.open();
+      // Its credentials may have taken a while: the client has ended, or lost the old one.
+      if (this.#host.current() === old) return line;
+      discard(line);
+      throw this.#stopped ?? notReady();
+    } catch (error) {
+      old.noting = undefined;
+      throw error;
+    }
   }
 
   #promote(line: Line): void {
@@ -137,6 +162,21 @@ export class Rollover {
     settle?.();
     return line;
   }
+}
+
+function failureOf(reason: ErrorRecord | undefined): GunportError {
+  // Records of a session are made of our own errors.
+  return reason ? (fromRecord(reason) as GunportError) : notReady();
+}
+
+function notReady(): StreamError {
+  return new StreamError('ERR_GUNPORT_NOT_CONNECTED', 'rollover(): the client is not ready');
+}
+
+/** Nothing of it is left. */
+function discard(line: Line): void {
+  line.letGo();
+  void line.feed.connection.close().catch(() => {});
 }
 
 /** All that it has delivered arrives here; then its connection goes. */

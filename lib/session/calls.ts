@@ -66,8 +66,7 @@ export class Calls implements SessionApi {
 
   async authenticate(credentials: unknown): Promise<void> {
     const { login, reports } = this.#host;
-    login.credentials = credentials;
-    await login.run();
+    await login.run(credentials === undefined ? undefined : { credentials });
     reports.notify({ type: 'authenticated', expiresIn: login.known.expiresIn });
   }
 

@@ -19,10 +19,19 @@ function encode(message: unknown): Message {
   if (typeof message === 'string') return message;
   if (message instanceof Uint8Array) return message;
   if (message instanceof ArrayBuffer) return new Uint8Array(message);
-  const text: string | undefined = JSON.stringify(message);
+  const text = jsonOf(message);
   if (text === undefined)
     throw new OptionError(`a message must be text, bytes or JSON, got ${typeof message}`);
   return text;
+}
+
+function jsonOf(message: unknown): string | undefined {
+  try {
+    return JSON.stringify(message);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new OptionError(`a message must be text, bytes or JSON: ${why}`, { cause });
+  }
 }
 
 const KINDS = ['type', 'method', 'action', 'event', 'channel'] as const;

@@ -60,27 +60,32 @@ export class Login {
     return this.#hooks !== undefined && this.#credentials !== undefined;
   }
 
-  /** One after another. @throws {StreamError} ERR_GUNPORT_AUTH the peer refused; what kept the message or its answer. */
-  run(): Promise<void> {
-    const run = this.#last.then(() => this.#run());
+  /** One after another. `other`: with these, which are the known ones from then on, if they are accepted.
+   *  @throws {StreamError} ERR_GUNPORT_AUTH the peer refused; what kept the message or its answer. */
+  run(other?: { readonly credentials: unknown }): Promise<void> {
+    const run = this.#last.then(() => this.#run(other));
     this.#last = run.catch(() => {});
     return run;
   }
 
-  async #run(): Promise<void> {
+  async #run(other: { readonly credentials: unknown } | undefined): Promise<void> {
     const hooks = this.#hooks;
     if (!hooks) throw new StreamError('ERR_GUNPORT_UNSUPPORTED', 'the adapter has no auth hooks');
     const { token, refreshToken, authenticated } = this.#known;
+    const credentials = other ? other.credentials : this.#credentials;
+    this.#host.redactor.add(credentials);
     this.#known.begin();
     try {
-      const again = authenticated && hooks.refresh;
+      // The token is of the old ones.
+      const again = authenticated && hooks.refresh && !other;
       const message = await this.#settled(
-        again ? hooks.refresh?.(this.#credentials, { token, refreshToken }) : hooks.login(this.#credentials),
+        again ? hooks.refresh?.(credentials, { token, refreshToken }) : hooks.login(credentials),
       );
       const result = message === undefined ? ({ ok: true } as const) : await this.#ask(hooks, message);
       if (result.ok) this.#host.redactor.add(result.token, result.refreshToken);
       this.#known.accept(result);
       if (!result.ok) throw new StreamError('ERR_GUNPORT_AUTH', `the login was refused: ${result.reason}`);
+      this.#credentials = credentials;
     } catch (error) {
       if (this.#known.state === 'authenticating') this.#known.accept({ ok: false, reason: 'it failed' });
       throw this.#host.redactor.error(asLoginError(error));

@@ -122,13 +122,13 @@ describe('a hook that fails', () => {
     it(`check 34: at a second login rejects for who wanted it, and another login counts (${kind})`, async () => {
       const made = await broken(kind, 'auth.refresh', { throws: 'broken auth.refresh' });
       await made.client.connect();
-      const error: Error = await made.client.authenticate({ user: 'me' }).then(
+      const error: Error = await made.client.authenticate().then(
         () => new Error('it did not'),
         (thrown) => thrown,
       );
       expect(error.message).to.include('broken auth.refresh');
       expect(await made.works()).to.equal(1);
-      await made.client.authenticate({ user: 'me' });
+      await made.client.authenticate();
       expect(made.server.of('login')).to.have.length(2);
       await made.end();
     });
