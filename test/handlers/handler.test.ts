@@ -190,8 +190,11 @@ describe('a handler beside the socket', () => {
     const { feed, told, failed, notices, server } = await handle('timed', { ticks: 3 });
     expect(await told(3)).to.deep.equal(['tick 1', 'tick 2', 'tick 3']);
     expect(await failed(1)).to.deep.equal(['timer: Error: the timer is bad']);
+    // Its timers run before that: nothing has been said goodbye to until then.
+    const side = await server();
+    if (feed.state === 'connecting') await feed.opened({});
     const closing = feed.close();
-    await closed(await server());
+    await closed(side);
     await closing;
     expect(notices).to.have.length(3);
   });

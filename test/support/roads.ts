@@ -100,13 +100,16 @@ function overHttp2({ path, stream, closed }: Asked): Answering {
 
 // ── what is at rest ─────────────────────────────────────────────────────────────────────────────────────────
 
-/** A figure of a server in this thread, or of a stream, once nothing moves it any more. */
-export async function atRest(connection: Connection, figure: () => number): Promise<number> {
+/** A figure of a server in this thread, or of a stream, once nothing moves it any more: for 50 turns, and at `least` so many
+ *  milliseconds. */
+export async function atRest(connection: Connection, figure: () => number, least = 0): Promise<number> {
   let last = figure();
-  for (let quiet = 0; quiet < 50; ) {
+  let since = performance.now();
+  for (let quiet = 0; quiet < 50 || performance.now() - since < least; ) {
     await connection.info();
     await new Promise((resolve) => setImmediate(resolve));
     const now = figure();
+    if (now !== last) since = performance.now();
     quiet = now === last ? quiet + 1 : 0;
     last = now;
   }
