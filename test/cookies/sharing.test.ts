@@ -78,7 +78,8 @@ describe('a jar that connections share', () => {
     for (let i = 0; i < 3; i++) await Promise.all([ask(a), ask(b)]);
     const all = [await ask(a), await ask(b), jar.getCookieString(server.at())];
     expect(new Set(all).size, all.join(' | ')).to.equal(1);
-    expect(jar.size).to.equal(5);
+    // The last answer to be heard may be one that takes n1 away.
+    expect(jar.size).to.be.within(4, 5);
   });
 
   it('has what its home sets or clears in the next request, whatever thread that is sent from', async () => {
