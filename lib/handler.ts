@@ -68,10 +68,12 @@ export interface Handler {
   api?: object;
 }
 
+/** The transport is up, as a handler is told. */
 export interface ConnectedInfo {
   readonly attempt: number;
 }
 
+/** What the upgrade was agreed on, as a handler is told. */
 export interface OpenInfo {
   /** From 1. */
   readonly attempt: number;
@@ -82,6 +84,7 @@ export interface OpenInfo {
   readonly headers: Headers;
 }
 
+/** A lost socket, as a handler is told. */
 export interface LossInfo {
   /** The attempt that was lost. */
   readonly attempt: number;

@@ -19,6 +19,7 @@ import {
 
 export type { MeteredClient, MeteredClients } from './metered.ts';
 
+/** Options of `observeClients`. */
 export interface OpenTelemetryOptions {
   /** What all names begin with. Default `gunport.`. */
   prefix?: string | undefined;

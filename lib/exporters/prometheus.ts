@@ -26,6 +26,7 @@ import {
 
 export type { MeteredClient, MeteredClients } from './metered.ts';
 
+/** Options of `collectClients`. */
 export interface PrometheusOptions {
   /** Default: prom-client's global one. */
   register?: Registry<PrometheusContentType> | Registry<OpenMetricsContentType> | undefined;

@@ -25,6 +25,7 @@ export interface BookChange extends Omit<BookTop, 'sequence'> {
   readonly state: 'waiting' | 'live';
 }
 
+/** Options of `book()`. */
 export interface BookOptions<I> {
   /** What a value says of a book; undefined: nothing, and it is dropped. */
   read: (value: I) => BookUpdate | undefined;

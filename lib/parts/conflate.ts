@@ -17,6 +17,7 @@ import {
   requiredInteger,
 } from './part.ts';
 
+/** Options of `conflate()`. */
 export interface ConflateOptions<I> {
   /** What a value is the latest of: a symbol. */
   key: (value: I) => unknown;
@@ -27,6 +28,7 @@ export interface ConflateOptions<I> {
   maxKeys?: number | undefined;
 }
 
+/** Options of `throttle()`. */
 export interface ThrottleOptions<I> {
   /** In milliseconds. */
   interval: number;

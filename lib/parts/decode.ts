@@ -23,12 +23,14 @@ import {
  *  `drop` it is not. At most one a second is reported. Default `fault`. */
 export type OnBad = 'fault' | 'drop';
 
+/** Options of `json()`. */
 export interface JsonOptions {
   /** As JSON.parse's. */
   reviver?: ((this: unknown, key: string, value: unknown) => unknown) | undefined;
   bad?: OnBad | undefined;
 }
 
+/** Options of `jsonLines()`. */
 export interface JsonLinesOptions extends JsonOptions {
   /** A line may be cut by the end of a message, and goes on in the next. Default false: the end of a message is the end
    *  of its line. */
@@ -37,6 +39,7 @@ export interface JsonLinesOptions extends JsonOptions {
   maxLine?: number | undefined;
 }
 
+/** Options of `msgpack()`. */
 export interface MsgpackOptions {
   /** 64-bit integers as bigints. Default false: as numbers, which above 2 ** 53 are not exact. */
   useBigInt64?: boolean | undefined;

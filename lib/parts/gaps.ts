@@ -32,6 +32,7 @@ export interface Gap<I = unknown> {
   readonly value: I;
 }
 
+/** Options of `gaps()`. */
 export interface GapsOptions<I> {
   /** Its number; undefined: it has none, and is passed on. */
   sequence: (value: I) => Sequence | undefined;

@@ -34,6 +34,7 @@ export interface BookLoss {
   readonly got: number | undefined;
 }
 
+/** Options of an `OrderBook`. */
 export interface OrderBookOptions {
   /** Levels kept on a side; what is worse goes. Default 65 536. */
   maxLevels?: number | undefined;

@@ -53,6 +53,8 @@ export interface AdapterContext {
   log(level: LogLevel, object: object, message: string): void;
 }
 
+/** What speaks one server's language: eight groups of hooks, requests and heartbeats; each optional. Source: WebsockexNova's
+ *  behaviours. */
 export interface Adapter {
   /** Where to; `new Client`'s own `url` goes first. An adapter module has none: its client's owner must give it. */
   readonly url?: string | URL | undefined;
@@ -181,6 +183,8 @@ export interface HeartbeatHooks {
   answer?(message: unknown): unknown;
 }
 
+/** `transient`: another attempt may do; `normal`: the caller's to deal with; `permanent`: it would be met again; `critical`: the
+ *  client gives up. */
 export type ErrorClass = 'transient' | 'normal' | 'permanent' | 'critical';
 
 /** 5. Error. */
@@ -199,6 +203,7 @@ export interface ErrorHooks {
     | Promise<boolean | { readonly delay: number } | undefined>;
 }
 
+/** Where something went wrong, and what it is taken for. */
 export interface ErrorContext {
   readonly where: 'connection' | 'message' | 'subscription' | 'auth' | 'hook';
   readonly class: ErrorClass;
@@ -213,6 +218,7 @@ export interface RateLimitHooks extends RateLimitOptions {
   check?(request: RateRequest): 'allow' | 'queue' | { readonly reject: string } | undefined;
 }
 
+/** A message that is about to be sent, as `rateLimit.check` is asked of it. Costs and tokens as of the bucket. */
 export interface RateRequest {
   readonly type: string;
   readonly cost: number;
@@ -221,6 +227,7 @@ export interface RateRequest {
   readonly queued: number;
 }
 
+/** Levels of a log, from the least. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
 /** 7. Logging: what happened, without secrets; runs where the adapter lives, whatever the level of the logger. */
@@ -237,6 +244,7 @@ export interface MetricsHooks {
   error?(event: string, value: number, context: object): void;
 }
 
+/** Options of one `send`. */
 export interface SendOptions {
   /** Higher goes first. Default 0. */
   readonly priority?: number | undefined;
@@ -244,6 +252,7 @@ export interface SendOptions {
   readonly cost?: number | undefined;
 }
 
+/** Options of one `request`. */
 export interface RequestReplyOptions extends SendOptions {
   /** From the call to the reply, in milliseconds; 0: none. Default `requestTimeout` of the client. */
   readonly timeout?: number | undefined;

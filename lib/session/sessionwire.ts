@@ -79,6 +79,7 @@ export interface SessionApi {
   finish(): Promise<void>;
 }
 
+/** What `client.status()` resolves with. */
 export interface SessionStatus {
   readonly state: ClientState;
   readonly attempt: number;
