@@ -21,8 +21,9 @@ export interface AdapterReference extends ModuleReference {
   options?: unknown;
 }
 
-/** What `new Client` takes: an adapter, or a function that makes one, runs on this thread; a module beside the socket. */
-export type AdapterTarget = Adapter | AdapterFactory | AdapterReference | URL;
+/** What `new Client` takes: an adapter, or a function that makes one, runs on this thread; a module, by reference or by its
+ *  absolute URL, beside the socket. */
+export type AdapterTarget = Adapter | AdapterFactory | AdapterReference | URL | string;
 
 /** Options of a client: those of its connections, and its own. All times in milliseconds. */
 export interface ClientOptions
@@ -128,7 +129,7 @@ export function checkClient(adapter: AdapterTarget, options: ClientOptions = {})
 }
 
 function checkTarget(adapter: unknown): CheckedClient['target'] {
-  if (adapter instanceof URL) return checkTarget({ module: adapter });
+  if (adapter instanceof URL || typeof adapter === 'string') return checkTarget({ module: adapter });
   // An adapter that is a function: what it makes is checked by its session.
   if (typeof adapter === 'function') return { here: adapter as AdapterFactory };
   if (typeof adapter !== 'object' || adapter === null || Array.isArray(adapter)) {

@@ -34,6 +34,21 @@ describe('defineClient', () => {
     expect(clientOf({ url: undefined, queue: undefined }).url).to.equal('ws://127.0.0.1:1/own');
   });
 
+  it('takes the module of an adapter by its URL, also as a text', async () => {
+    const server = await serve();
+    const module = "data:text/javascript,export default () => ({ api: { where: () => 'beside' } })";
+    for (const adapter of [module, new URL(module), { module }]) {
+      await using client = defineClient(adapter)({ url: server.url });
+      await client.connect();
+      expect(await client.remote<{ where(): string }>().where()).to.equal('beside');
+    }
+    expect(() => defineClient('./exchange.js')({ url: server.url })).to.throw(
+      OptionError,
+      'adapter.module must be an absolute file: or data: URL, got "./exchange.js"',
+    );
+    await server.stop();
+  });
+
   it('refuses bad options when a client is made', () => {
     const clientOf = defineClient({}, { queue: -1 });
     expect(() => clientOf({ url: 'ws://127.0.0.1:1' })).to.throw(OptionError, 'queue must be');
