@@ -40,8 +40,8 @@ export interface ThreadOptions {
 /** After this many ms a terminated thread counts as dead whatever it does. */
 const TERMINATE_DEADLINE = 2_000;
 
-// This file is lib/spawn.ts or dist/lib/spawn.js; the thread's entry stands beside lib with the same ending.
-const entry = new URL(`../workers/host${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+// This file is lib/spawn.ts or dist/lib/spawn.js; the thread's entry stands beside lib with the ending that goes with it.
+const entry = new URL(`../workers/door${import.meta.url.endsWith('.ts') ? '.cts' : '.cjs'}`, import.meta.url)
   .href;
 
 /** @internal */

@@ -70,10 +70,10 @@ async function serve(server: net.Server, scheme: 'ws' | 'wss', at: string | numb
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
   const close = async (): Promise<void> => {
+    // First the listener: a client that comes back at once finds nobody, rather than a backlog that nobody takes from.
+    const closed = server.listening ? once(server.close(), 'close') : undefined;
     for (const socket of sockets) socket.destroy();
-    if (!server.listening) return;
-    server.close();
-    await once(server, 'close');
+    await closed;
   };
   return {
     url: `${scheme}://${scheme === 'wss' ? 'localhost' : '127.0.0.1'}:${port}`,
