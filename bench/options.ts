@@ -3,51 +3,25 @@
 // Invariant: what is not understood is an UsageError that names the option and the value; nothing is guessed.
 
 import { parseArgs } from 'node:util';
-import { BOOK_NAMES, BOOK_PEER_NAMES, type BookName } from './book.ts';
-import { HTTP_NAMES, type HttpName } from './http-answers.ts';
-import { DOWNLOADER_NAMES } from './http-downloads.ts';
-import { HTTP_PEER_NAMES } from './http-peers.ts';
-import { PAYLOAD_NAMES, type PayloadName } from './payloads.ts';
-import { FEED_PEER_NAMES } from './peers.ts';
-import { SSE_NAMES, SSE_PEER_NAMES, type SseName } from './sse.ts';
+import { GROUPS } from './groups.ts';
+import type { Settings } from './instruments/work.ts';
 
-const PEER_NAMES: readonly string[] = [
-  ...new Set<string>([
-    ...FEED_PEER_NAMES,
-    ...HTTP_PEER_NAMES,
-    ...DOWNLOADER_NAMES,
-    ...SSE_PEER_NAMES,
-    ...BOOK_PEER_NAMES,
-  ]),
-];
-
-export interface BenchOptions {
-  /** Rounds per payload; each has one window of each peer. Default 7, with --quick 3. */
-  readonly rounds: number;
-  /** Length of a measured window in ms. Default 500, with --quick 300. */
-  readonly window: number;
-  /** Time from open to the window's start in ms. Default 250, with --quick 150. */
-  readonly warmup: number;
-  /** WebSocket feeds that are received. */
-  readonly payloads: readonly PayloadName[];
-  /** What is asked over HTTP. */
-  readonly http: readonly HttpName[];
-  /** Feeds of server-sent events. */
-  readonly sse: readonly SseName[];
-  /** Feeds of order books. */
-  readonly books: readonly BookName[];
+export interface BenchOptions extends Settings {
+  /** Names of the works to do. */
+  readonly works: readonly string[];
   readonly peers: readonly string[];
-  /** Length of a download in MiB. Default 1 024, with --quick 256. */
-  readonly mib: number;
   /** Where to write all figures as JSON. */
   readonly json: string | undefined;
-  /** Run the micro-benchmarks of functions.ts instead. */
+  /** Run the micro-benchmarks of functions/ instead. */
   readonly functions: boolean;
   readonly help: boolean;
 }
 
 /** The command line is wrong; its message is for the person who typed it. */
 export class UsageError extends Error {}
+
+const WORK_NAMES: readonly string[] = GROUPS.flatMap(({ works }) => works);
+const PEER_NAMES: readonly string[] = [...new Set(GROUPS.flatMap(({ peers }) => peers))];
 
 export const USAGE: string = `usage: npm run bench -- [options]
 
@@ -56,7 +30,7 @@ export const USAGE: string = `usage: npm run bench -- [options]
   --warmup MS       time from open to the window's start (default 250)
   --quick           3 rounds, windows of 300 ms after 150 ms, where not given otherwise
   --mib N           length of a download in MiB (default 1024, with --quick 256)
-  --only A,B        feeds: ${PAYLOAD_NAMES.join(', ')}; HTTP: ${HTTP_NAMES.join(', ')}; ${[...SSE_NAMES, ...BOOK_NAMES].join(', ')}
+  --only A,B        works: ${WORK_NAMES.join(', ')}
   --peers A,B       peers: ${PEER_NAMES.join(', ')}
   --json FILE       write all figures to FILE
   --functions       the hot functions alone, by tinybench
@@ -66,21 +40,13 @@ export const USAGE: string = `usage: npm run bench -- [options]
 export function readOptions(argv: readonly string[]): BenchOptions {
   const values = parse(argv);
   const quick = values.quick ?? false;
-  const works = list<string>('--only', values.only, [
-    ...PAYLOAD_NAMES,
-    ...HTTP_NAMES,
-    ...SSE_NAMES,
-    ...BOOK_NAMES,
-  ]);
   return {
+    quick,
     rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
     window: integer('--window', values.window, quick ? 300 : 500, [10, 60_000]),
     warmup: integer('--warmup', values.warmup, quick ? 150 : 250, [0, 60_000]),
-    payloads: PAYLOAD_NAMES.filter((name) => works.includes(name)),
-    http: HTTP_NAMES.filter((name) => works.includes(name)),
-    sse: SSE_NAMES.filter((name) => works.includes(name)),
-    books: BOOK_NAMES.filter((name) => works.includes(name)),
     mib: integer('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
+    works: list('--only', values.only, WORK_NAMES),
     peers: list('--peers', values.peers, PEER_NAMES),
     json: values.json,
     functions: values.functions ?? false,
@@ -122,13 +88,12 @@ function integer(
 }
 
 /** Names in the order of `known`, so that tables look alike. */
-function list<T extends string>(name: string, given: string | undefined, known: readonly T[]): readonly T[] {
+function list(name: string, given: string | undefined, known: readonly string[]): readonly string[] {
   if (given === undefined) return known;
   const asked = given.split(',').map((one) => one.trim());
   for (const one of asked) {
-    if (!known.some((other) => other === one)) {
+    if (!known.includes(one))
       throw new UsageError(`${name} takes a list of ${known.join(', ')}, got '${one}'`);
-    }
   }
   return known.filter((one) => asked.includes(one));
 }

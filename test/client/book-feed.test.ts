@@ -1,22 +1,25 @@
 // A feed of order books of which one of twenty is wanted, at full speed: what it costs the thread that wants it.
-// The whole comparison is bench/book.ts.
+// The whole comparison is bench/books/works.ts.
 
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import type { Top } from '../../bench/book-handler.ts';
-import { type BookMessage, bookTexts, symbolOf } from '../../bench/book-messages.ts';
-import { type FeedReady, ServerProcess } from '../../bench/feed.ts';
+import type { Top } from '../../bench/books/handler.ts';
+import { type BookMessage, bookTexts, symbolOf } from '../../bench/books/messages.ts';
+import type { FeedReady } from '../../bench/feeds/payloads.ts';
+import { ServerProcess } from '../../bench/instruments/serverprocess.ts';
 import { OrderBook } from '../../lib/parts/index.ts';
 import { feeds } from '../support/feeds.ts';
 
 const SYMBOL = symbolOf(7);
 const handler = {
-  module: new URL('../../bench/book-handler.js', import.meta.url),
+  module: new URL('../../bench/books/handler.js', import.meta.url),
   options: { symbol: SYMBOL, depth: 1, interval: 0 },
 };
 /** Milliseconds. */
+const SERVER = new URL('../../bench/feeds/server.js', import.meta.url);
 const WINDOW = 250;
 const ROUNDS = 4;
 
@@ -31,7 +34,7 @@ describe('an order-book feed', () => {
   let url: string;
 
   before(async () => {
-    server = await ServerProcess.start<FeedReady>('server', ['book']);
+    server = await ServerProcess.start<FeedReady>(fileURLToPath(SERVER), ['book']);
     url = `ws://127.0.0.1:${server.ready.port}/book`;
   });
   after(() => server[Symbol.asyncDispose]());

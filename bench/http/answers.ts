@@ -1,9 +1,17 @@
-// http-answers — what the server of the HTTP works answers, and the names of those works.
-// Known to http-server.ts, which sends it, and to http-works.ts, which counts it.
+// answers — what the server of the HTTP works answers, and the names of those works.
+// Known to server.ts, which sends it, and to works.ts, which counts it.
 // Invariant: the small answer is the same for every request; the large one is as long as its Content-Length says.
 
 export const HTTP_NAMES = ['get', 'get2', 'single', 'download', 'download2'] as const;
 export type HttpName = (typeof HTTP_NAMES)[number];
+
+/** What the server says once it listens. */
+export interface HttpReady {
+  /** HTTP/1.1: for small answers; and for a large one to every request but the first of a connection. */
+  readonly http: { readonly small: number; readonly large: number };
+  /** HTTP/2 with prior knowledge: the same. */
+  readonly http2: { readonly small: number; readonly large: number };
+}
 
 /** The small answer's body. */
 export const SMALL: Buffer = Buffer.from(

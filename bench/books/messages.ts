@@ -1,9 +1,9 @@
-// book-messages — a feed of order books as an exchange would send it: JSON texts of one size, twenty symbols in turn.
-// Built by server.ts; read by those of book.ts, and by the test of the same feed.
+// messages — a feed of order books as an exchange would send it: JSON texts of one size, twenty symbols in turn.
+// Built by feeds/server.ts; read by those of works.ts, and by the test of the same feed.
 // Invariant: a block is whole in itself. It begins with a snapshot of each book, and each delta is numbered by its book,
 // so that a block may follow a block, and a message that is lost anywhere is a gap.
 
-import { type Block, frame, join, scramble } from './payloads.ts';
+import { type Block, frame, join, scramble } from '../feeds/payloads.ts';
 
 /** One message. */
 export interface BookMessage {

@@ -1,10 +1,10 @@
 // http2-server — HTTP/2 as far as a benchmark needs it: prebuilt HEADERS and DATA for each request, within the windows.
-// Called by http-server.ts for each socket of its HTTP/2 port.
+// Called by server.ts for each socket of its HTTP/2 port.
 // Invariant: nothing is sent beyond a window; answers go in the order of the requests that ask for
 // them, whose fields are not looked at. Source: RFC 9113 §3.4, §4.1, §6; RFC 7541 §6.
 
 import type { Socket } from 'node:net';
-import { fieldsOf, SMALL } from './http-answers.ts';
+import { fieldsOf, SMALL } from './answers.ts';
 
 const PREFACE = 24;
 const HEAD = 9;

@@ -1,11 +1,10 @@
-// http-server — the process that answers the requests of the HTTP works: prebuilt answers, for next to nothing.
-// Forked by feed.ts with the length of the large answer; tells its ports. HTTP/1.1 is counted, not parsed: a request ends with an empty line, and has no
+// server — the process that answers the requests of the HTTP works: prebuilt answers, for next to nothing.
+// Forked by works.ts with the length of the large answer; tells its ports. HTTP/1.1 is counted, not parsed: a request ends with an empty line, and has no
 // body. HTTP/2 is in http2-server.ts.
 // Invariant: two blocks of a large answer wait in the socket at most; it leaves when its parent does.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import type { HttpReady } from './feed.ts';
-import { headOf, SMALL_ANSWER } from './http-answers.ts';
+import { type HttpReady, headOf, SMALL_ANSWER } from './answers.ts';
 import { acceptHttp2 } from './http2-server.ts';
 
 /** Answers that are sent at once. */

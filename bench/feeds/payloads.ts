@@ -1,5 +1,5 @@
 // payloads — what the server sends: each payload as one prebuilt block of frames that may be sent again and again.
-// Named by options.ts and table.ts, built by server.ts once, before the first client; book-messages.ts has one more.
+// Named by works.ts, built by server.ts once, before the first client; books/messages.ts has one more.
 // Invariant: every message of a payload has the same size before compression, and a block ends at a frame's end.
 // The compressed block keeps one context from its first message to its last; it begins with a fresh one, so it never
 // refers to what came before, and a receiver may keep its own context through any number of blocks.
@@ -37,6 +37,13 @@ export interface Source {
   readonly payload: Payload;
   /** Mean size of a message's frame on the wire, in bytes. */
   readonly frameBytes: number;
+}
+
+/** What the server of the feeds says once it listens. */
+export interface FeedReady {
+  readonly port: number;
+  /** Mean size of a message's frame on the wire, in bytes. */
+  readonly frameBytes: Partial<Record<PayloadName, number>>;
 }
 
 /** A block of about a megabyte: few calls of write for many messages, and it fits into a cache. */

@@ -1,10 +1,19 @@
-// book-handler — the handler module of the order-book feed: one book of twenty, kept beside the socket.
-// Loaded in the connection's thread by book.ts; what main is given is the top of the book.
+// handler — the handler module of the order-book feed: one book of twenty, kept beside the socket.
+// Loaded in the connection's thread by works.ts; what main is given is the top of the book.
 // Invariant: each top says how many messages had come by then; a message that was lost is a gap, and then the top says so.
 
-import type { HandlerContext } from '../lib/index.ts';
-import { type BookChange, book, conflate, contains, json, map, type Pipe, pipe } from '../lib/parts/index.ts';
-import type { BookMessage } from './book-messages.ts';
+import type { HandlerContext } from '../../lib/index.ts';
+import {
+  type BookChange,
+  book,
+  conflate,
+  contains,
+  json,
+  map,
+  type Pipe,
+  pipe,
+} from '../../lib/parts/index.ts';
+import type { BookMessage } from './messages.ts';
 
 export interface BookHandlerOptions {
   readonly symbol: string;

@@ -1,14 +1,20 @@
 // server — the process that all peers receive from: prebuilt blocks, as fast as the socket takes them.
-// Forked by feed.ts with the names of its payloads as arguments; tells its port once all blocks are built.
+// Forked by works.ts with the names of its payloads as arguments; tells its port once all blocks are built.
 // Invariant: two blocks wait in the socket at most, so TCP's push-back is honoured and memory bounded; a Close frame
 // or the end of the socket ends the sending. It leaves when its parent does.
 // It speaks just enough WebSocket to be faster than any client. Source: RFC 6455 §4.2.2.
 
 import { createHash } from 'node:crypto';
 import { createServer, type Socket } from 'node:net';
-import { buildBookBlock } from './book-messages.ts';
-import type { FeedReady } from './feed.ts';
-import { type Block, buildBlock, PAYLOAD_NAMES, PAYLOADS, type PayloadName } from './payloads.ts';
+import { buildBookBlock } from '../books/messages.ts';
+import {
+  type Block,
+  buildBlock,
+  type FeedReady,
+  PAYLOAD_NAMES,
+  PAYLOADS,
+  type PayloadName,
+} from './payloads.ts';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 

@@ -1,9 +1,9 @@
-// sse-server — the process that sends the feed of server-sent events: one prebuilt chunk, as fast as the socket takes it.
-// Forked by feed.ts; tells its port, and how many bytes of the wire an event is. Known to sse.ts is what an event has.
+// server — the process that sends the feed of server-sent events: one prebuilt chunk, as fast as the socket takes it.
+// Forked by works.ts; tells its port, and how many bytes of the wire an event is. Known to works.ts is what an event has.
 // Invariant: two chunks wait in the socket at most; it leaves when its parent does. Source: RFC 9112 §7.1.
 
 import { createServer, type Socket } from 'node:net';
-import { eventText, type SseReady } from './sse.ts';
+import { eventText, type SseReady } from './works.ts';
 
 /** In one chunk. */
 const EVENTS = 2_048;

@@ -1,14 +1,14 @@
 // peers — the ways to receive a feed on the main thread that are compared, behind one door.
-// Opened through feed-works.ts, once a round each; thread-peers.ts has those that put ws into a worker.
+// Opened through works.ts, once a round each; thread-peers.ts has those that put ws into a worker.
 // Invariant: each counts a message when the main thread's own code has it in its hands as a user would: text as a
 // string, binary as bytes. No peer is spared work that another does, and no peer does work that its users would not.
 
 import { connect as dial, type Socket } from 'node:net';
 import { Agent, buildConnector, WebSocket as UndiciWebSocket } from 'undici';
 import { WebSocket } from 'ws';
-import { type Batch, type Connection, Pool, type WsStream } from '../lib/index.ts';
+import { type Batch, type Connection, Pool, type WsStream } from '../../lib/index.ts';
+import type { Close, Tally } from '../instruments/work.ts';
 import type { Payload, Source } from './payloads.ts';
-import type { Close, Tally } from './peer.ts';
 import { comlinkPeer, postPeer } from './thread-peers.ts';
 
 export const FEED_PEER_NAMES = [

@@ -1,5 +1,5 @@
-// http-peers — who asks for small answers, over and over: so many at a time, the next as one has come.
-// Opened through http-works.ts, once a round each; http-downloads.ts has those who fetch one large answer.
+// peers — who asks for small answers, over and over: so many at a time, the next as one has come.
+// Opened through works.ts, once a round each; downloads.ts has those who fetch one large answer.
 // Invariant: each answer is counted when the main thread's own code has its body in its hands, as text. No peer is
 // spared work that another does, and no peer does work that its users would not.
 
@@ -7,9 +7,9 @@ import { Agent, get } from 'node:http';
 import { connect as dial } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Client, fetch, Agent as UndiciAgent } from 'undici';
-import { type Connection, Pool } from '../lib/index.ts';
-import { SMALL, SMALL_ANSWER } from './http-answers.ts';
-import type { Close, Tally } from './peer.ts';
+import { type Connection, Pool } from '../../lib/index.ts';
+import type { Close, Tally } from '../instruments/work.ts';
+import { SMALL, SMALL_ANSWER } from './answers.ts';
 
 /** What is asked, and how. */
 export interface Asking {
@@ -29,7 +29,7 @@ export interface HttpPeer {
 const isHttp2 = ({ protocol }: Asking): boolean => protocol === 'http2';
 
 export const HTTP_PEER_NAMES = ['gunport', 'await', 'undici', 'node', 'fetch', 'raw'] as const;
-export type HttpPeerName = (typeof HTTP_PEER_NAMES)[number];
+type HttpPeerName = (typeof HTTP_PEER_NAMES)[number];
 
 export const HTTP_PEERS: Readonly<Record<HttpPeerName, HttpPeer>> = {
   gunport: { label: 'gunport, get().text()', open: gunport((connection) => connection.get('/').text()) },

@@ -1,6 +1,7 @@
 // machine — where the figures are from, and whether others were at work there.
 // Asked by run.ts before the first window and after the last, while nothing of ours runs.
 
+import { createRequire } from 'node:module';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -26,4 +27,19 @@ function times(): { idle: number; all: number } {
     for (const time of Object.values(core.times)) sum.all += time;
   }
   return sum;
+}
+
+/** Of what is compared, as it is installed. */
+export function versions(): Readonly<Record<string, string>> {
+  const require = createRequire(import.meta.url);
+  const found: Record<string, string> = { node: process.versions.node };
+  for (const name of ['ws', 'undici', 'websocket', 'comlink']) {
+    try {
+      const { version } = require(`${name}/package.json`) as { version: string }; // npm's own file.
+      found[name] = version;
+    } catch {
+      // Not installed, or it keeps that file to itself: then it is not told.
+    }
+  }
+  return found;
 }

@@ -1,21 +1,21 @@
 // functions — what one message costs in each of the hot functions, by tinybench: `npm run bench -- --functions`.
-// It looks behind the public face, as http-functions.ts does: it calls what the fast path calls, a slab at a time.
+// It looks behind the public face, as all of this folder do: it calls what the fast path calls, a slab at a time.
 // A figure is the median of a call, divided by the messages in it; bytes are in cache, no thread and no socket is
 // involved, so these are floors: run.ts tells what is left of them.
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { Bench, type Task } from 'tinybench';
-import { Batch } from '../lib/batch.ts';
-import { BIT, WORD_BYTES } from '../lib/events/eventwire.ts';
-import { Layout } from '../lib/layout.ts';
-import { type Cursor, maskImage, readHeader, walk, writeHeader } from '../lib/protocol/frames.ts';
-import { type Parcel, TEXT_BIT } from '../lib/wire.ts';
-import { Inflater } from '../workers/deflate.ts';
-import { EventDesk, Probe } from '../workers/probes/probe.ts';
-import { SLAB } from '../workers/slabs.ts';
-import { type Case, httpCases } from './http-functions.ts';
-import { partCases } from './part-functions.ts';
-import { buildBlock, PAYLOADS, type PayloadName } from './payloads.ts';
+import { Batch } from '../../lib/batch.ts';
+import { BIT, WORD_BYTES } from '../../lib/events/eventwire.ts';
+import { Layout } from '../../lib/layout.ts';
+import { type Cursor, maskImage, readHeader, walk, writeHeader } from '../../lib/protocol/frames.ts';
+import { type Parcel, TEXT_BIT } from '../../lib/wire.ts';
+import { Inflater } from '../../workers/deflate.ts';
+import { EventDesk, Probe } from '../../workers/probes/probe.ts';
+import { SLAB } from '../../workers/slabs.ts';
+import { buildBlock, PAYLOADS, type PayloadName } from '../feeds/payloads.ts';
+import { type Case, httpCases } from './http.ts';
+import { partCases } from './parts.ts';
 
 const TIME = 300;
 /** Messages of one call where no slab says otherwise. */

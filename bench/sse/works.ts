@@ -1,17 +1,15 @@
-// sse — a feed of server-sent events as a work of the benchmark, and the ways to receive it on the main thread.
-// Made by run.ts; sse-server.ts is who sends it.
+// works — a feed of server-sent events as a work of the benchmark, and the ways to receive it on the main thread.
+// Started by run.ts; server.ts is who sends it.
 // Invariant: each counts an event when the main thread's own code has its type, data and id in its hands as texts.
 
 import { get } from 'node:http';
 import { connect as dial } from 'node:net';
 import { createParser } from 'eventsource-parser';
 import { EventSource, type MessageEvent } from 'undici';
-import { type Connection, Pool } from '../lib/index.ts';
-import { measure, type Times } from './measure.ts';
-import type { Close, Peer, Tally, Unit, Work } from './peer.ts';
-
-export const SSE_NAMES = ['sse'] as const;
-export type SseName = (typeof SSE_NAMES)[number];
+import { type Connection, Pool } from '../../lib/index.ts';
+import { measure } from '../instruments/measure.ts';
+import { fileBeside, ServerProcess } from '../instruments/serverprocess.ts';
+import type { Close, Group, Peer, Settings, Tally, Unit, Work } from '../instruments/work.ts';
 
 /** What its server says. */
 export interface SseReady {
@@ -20,7 +18,7 @@ export interface SseReady {
   readonly wireBytes: number;
 }
 
-export const SSE_PEER_NAMES = ['sse', 'sse-events', 'parser', 'eventsource', 'sse-raw'] as const;
+const SSE_PEER_NAMES = ['sse', 'sse-events', 'parser', 'eventsource', 'sse-raw'] as const;
 type SsePeerName = (typeof SSE_PEER_NAMES)[number];
 
 const EVENTS: Unit = { rate: 'k events/s', per: 1_000 };
@@ -55,15 +53,23 @@ const PEERS: Readonly<Record<SsePeerName, SsePeer>> = {
   'sse-raw': { label: '(bytes only, no events: the ceiling)', open: openRaw },
 };
 
-export function sseWorks(names: readonly SseName[], ready: SseReady, times: Times): Work[] {
-  return names.map((name): Work => {
-    const peers = SSE_PEER_NAMES.map((peer): Peer => {
-      const { label, open } = PEERS[peer];
-      return { name: peer, label, measure: () => measure((tally) => open(ready, tally), SIZE, times) };
-    });
-    const base = { peer: 'parser', label: 'eventsource-parser on main' };
-    return { name, label: `${SIZE} B server-sent events`, unit: EVENTS, base, peers };
+export const SSE: Group = {
+  works: ['sse'],
+  peers: SSE_PEER_NAMES,
+  start: async (_, settings) => {
+    const server = await ServerProcess.start<SseReady>(fileBeside(import.meta.url, 'server'));
+    const works = [workOf(server.ready, settings)];
+    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+};
+
+function workOf(ready: SseReady, settings: Settings): Work {
+  const peers = SSE_PEER_NAMES.map((peer): Peer => {
+    const { label, open } = PEERS[peer];
+    return { name: peer, label, measure: () => measure((tally) => open(ready, tally), SIZE, settings) };
   });
+  const base = { peer: 'parser', label: 'eventsource-parser on main' };
+  return { name: 'sse', label: `${SIZE} B server-sent events`, unit: EVENTS, base, peers };
 }
 
 /** An event is in hand. */

@@ -1,8 +1,8 @@
-// part-functions — what one message costs in the parts, by tinybench: part of `npm run bench -- --functions`.
+// parts — what one message costs in the parts, by tinybench: part of `npm run bench -- --functions`.
 // Called by functions.ts, which runs and prints the cases.
 // Invariant: as there: a call does all messages of a list, and its figure is divided by them.
 
-import { Batch } from '../lib/batch.ts';
+import { Batch } from '../../lib/batch.ts';
 import {
   type BookUpdate,
   book,
@@ -11,11 +11,11 @@ import {
   type LevelChange,
   OrderBook,
   pipe,
-} from '../lib/parts/index.ts';
-import { TEXT_BIT } from '../lib/wire.ts';
-import { type BookMessage, bookTexts, symbolOf } from './book-messages.ts';
-import type { Case } from './http-functions.ts';
-import { scramble } from './payloads.ts';
+} from '../../lib/parts/index.ts';
+import { TEXT_BIT } from '../../lib/wire.ts';
+import { type BookMessage, bookTexts, symbolOf } from '../books/messages.ts';
+import { scramble } from '../feeds/payloads.ts';
+import type { Case } from './http.ts';
 
 const DELTAS = 10_000;
 

@@ -1,11 +1,11 @@
-// http-functions — what one request, or its answer, costs in each of the hot functions of HTTP/1.1.
+// http — what one request, or its answer, costs in each of the hot functions of HTTP/1.1.
 // Run by functions.ts beside those of WebSocket; like it, it looks behind the public face.
 
-import { ById } from '../lib/byid.ts';
-import { headersOf } from '../lib/protocol/headers.ts';
-import { type HeadSettings, layoutHead } from '../lib/protocol/http1.ts';
-import { AnswerParser } from '../workers/http1/parser.ts';
-import { fieldsOf, SMALL, SMALL_ANSWER } from './http-answers.ts';
+import { ById } from '../../lib/byid.ts';
+import { headersOf } from '../../lib/protocol/headers.ts';
+import { type HeadSettings, layoutHead } from '../../lib/protocol/http1.ts';
+import { AnswerParser } from '../../workers/http1/parser.ts';
+import { fieldsOf, SMALL, SMALL_ANSWER } from '../http/answers.ts';
 
 /** One function, as functions.ts times it. */
 export interface Case {

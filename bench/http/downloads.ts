@@ -1,5 +1,5 @@
-// http-downloads — who fetches one large answer, and reads it in parts as they come.
-// Opened through http-works.ts, once a round each.
+// downloads — who fetches one large answer, and reads it in parts as they come.
+// Opened through works.ts, once a round each.
 // Invariant: a connection has had one small answer before the large one is asked for, so that nobody dials, or loads
 // anything, while the clock runs; every part is looked at, by its length.
 
@@ -7,9 +7,9 @@ import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect as dial } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fetch, Agent as UndiciAgent } from 'undici';
-import { headOf, SMALL_ANSWER } from './http-answers.ts';
-import { type Asking, openConnection, undiciClient } from './http-peers.ts';
-import type { Carrier } from './peer.ts';
+import type { Carrier } from '../instruments/work.ts';
+import { headOf, SMALL_ANSWER } from './answers.ts';
+import { type Asking, openConnection, undiciClient } from './peers.ts';
 
 /** What is fetched. */
 export interface Large extends Pick<Asking, 'port' | 'protocol'> {
@@ -26,7 +26,7 @@ export interface Downloader {
 const isHttp2 = ({ protocol }: Large): boolean => protocol === 'http2';
 
 export const DOWNLOADER_NAMES = ['gunport', 'undici', 'node', 'fetch', 'raw'] as const;
-export type DownloaderName = (typeof DOWNLOADER_NAMES)[number];
+type DownloaderName = (typeof DOWNLOADER_NAMES)[number];
 
 export const DOWNLOADERS: Readonly<Record<DownloaderName, Downloader>> = {
   gunport: { label: 'gunport, for await', open: gunport },

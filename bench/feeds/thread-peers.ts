@@ -4,9 +4,9 @@
 
 import { MessageChannel, Worker } from 'node:worker_threads';
 import * as comlink from 'comlink';
-import { siblingPath } from './feed.ts';
+import { fileBeside } from '../instruments/serverprocess.ts';
+import type { Close, Tally } from '../instruments/work.ts';
 import type { Source } from './payloads.ts';
-import type { Close, Tally } from './peer.ts';
 import type { FeedApi, Task } from './worker-ws.ts';
 
 /** One postMessage a message. */
@@ -37,7 +37,7 @@ export async function comlinkPeer(source: Source, tally: Tally): Promise<Close> 
 
 function start(task: Task, tally: Tally, transfer: Task['port'][] = []): Worker {
   const transferList = transfer.filter((port) => port !== undefined);
-  const worker = new Worker(siblingPath('worker-ws'), { workerData: task, transferList });
+  const worker = new Worker(fileBeside(import.meta.url, 'worker-ws'), { workerData: task, transferList });
   worker.on('error', (error) => {
     tally.error ??= error;
   });

@@ -1,22 +1,20 @@
-// book — a feed of order books of which one of twenty is wanted, as a work of the benchmark: who keeps the book, and where.
-// Made by run.ts; server.ts sends it, book-messages.ts says what.
+// works — a feed of order books of which one of twenty is wanted, as a work of the benchmark: who keeps the book, and where.
+// Started by run.ts; feeds/server.ts sends it, messages.ts says what.
 // Invariant: each counts all messages of the feed, and has the top of the wanted book in main's hands whenever it is new
 // (or the latest of them, where the label says so). All keep the same book; one that loses a message fails.
 
 import { pathToFileURL } from 'node:url';
 import { WebSocket } from 'ws';
-import { Pool } from '../lib/index.ts';
-import { type BookTop, OrderBook } from '../lib/parts/index.ts';
-import type { BookHandlerOptions, Top } from './book-handler.ts';
-import { BOOK_SIZE, type BookMessage, symbolOf } from './book-messages.ts';
-import { type FeedReady, siblingPath } from './feed.ts';
-import { measure, type Times } from './measure.ts';
-import type { Close, Peer, Tally, Work } from './peer.ts';
+import { Pool } from '../../lib/index.ts';
+import { type BookTop, OrderBook } from '../../lib/parts/index.ts';
+import type { FeedReady } from '../feeds/payloads.ts';
+import { measure } from '../instruments/measure.ts';
+import { fileBeside, ServerProcess } from '../instruments/serverprocess.ts';
+import type { Close, Group, Peer, Settings, Tally, Work } from '../instruments/work.ts';
+import type { BookHandlerOptions, Top } from './handler.ts';
+import { BOOK_SIZE, type BookMessage, symbolOf } from './messages.ts';
 
-export const BOOK_NAMES = ['book'] as const;
-export type BookName = (typeof BOOK_NAMES)[number];
-
-export const BOOK_PEER_NAMES = ['book', 'book-latest', 'book-main', 'book-ws', 'book-ws-search'] as const;
+const BOOK_PEER_NAMES = ['book', 'book-latest', 'book-main', 'book-ws', 'book-ws-search'] as const;
 type BookPeerName = (typeof BOOK_PEER_NAMES)[number];
 
 const SYMBOL = symbolOf(7);
@@ -39,17 +37,34 @@ const PEERS: Readonly<Record<BookPeerName, BookPeer>> = {
   },
 };
 
-export function bookWorks(names: readonly BookName[], { port }: FeedReady, times: Times): Work[] {
-  return names.map((name): Work => {
-    const url = `ws://127.0.0.1:${port}/book`;
-    const peers = BOOK_PEER_NAMES.map((peer): Peer => {
-      const { label, open } = PEERS[peer];
-      return { name: peer, label, measure: () => measure((tally) => open(url, tally), BOOK_SIZE, times) };
-    });
-    const base = { peer: 'book-ws', label: 'ws on main' };
-    const unit = { rate: 'k msg/s', per: 1_000 };
-    return { name, label: `${BOOK_SIZE} B order books, 1 of 20 wanted`, unit, base, peers };
+export const BOOKS: Group = {
+  works: ['book'],
+  peers: BOOK_PEER_NAMES,
+  start: async (names, settings) => {
+    const path = fileBeside(import.meta.url, '../feeds/server');
+    const server = await ServerProcess.start<FeedReady>(path, names);
+    const works = [workOf(server.ready, settings)];
+    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  },
+};
+
+function workOf({ port }: FeedReady, settings: Settings): Work {
+  const url = `ws://127.0.0.1:${port}/book`;
+  const peers = BOOK_PEER_NAMES.map((peer): Peer => {
+    const { label, open } = PEERS[peer];
+    return { name: peer, label, measure: () => measure((tally) => open(url, tally), BOOK_SIZE, settings) };
   });
+  return {
+    name: 'book',
+    label: `${BOOK_SIZE} B order books, 1 of 20 wanted`,
+    unit: { rate: 'k msg/s', per: 1_000 },
+    base: { peer: 'book-ws', label: 'ws on main' },
+    peers,
+    targets: [
+      { peer: 'book', figure: 'activeNs', most: 1 / 20 },
+      { peer: 'book-latest', figure: 'activeNs', most: 1 / 20 },
+    ],
+  };
 }
 
 /** The top is in hand. */
@@ -94,7 +109,7 @@ async function read(
   take: (value: unknown) => void,
 ): Promise<Close> {
   pool ??= new Pool({ threads: 1 });
-  const handler = options && { module: pathToFileURL(siblingPath('book-handler')), options };
+  const handler = options && { module: pathToFileURL(fileBeside(import.meta.url, 'handler')), options };
   const feed = await pool.connect(url, { handler });
   let closing = false;
   const failed = (error: unknown): void => {

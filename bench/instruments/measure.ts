@@ -1,5 +1,5 @@
 // measure — one round of one peer: how much, and how long the main thread was at work for it.
-// Called by run.ts, through the works, for each peer in turn.
+// Called through the works for each peer in turn.
 // Invariant: every round has a fresh connection and begins with a quiet main thread and an empty nursery, so that no
 // peer pays for another's garbage or backlog; what was counted is checked against the size of a message.
 // Active time is all time in which the loop did not wait for events (performance.eventLoopUtilization). Where more
@@ -10,8 +10,9 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { Carrier, Open, Sample, Tally } from './peer.ts';
-import { quantile } from './results.ts';
+import { latencies } from './latency.ts';
+import { peakMemory, resetPeak } from './memory.ts';
+import type { Carrier, Open, Sample, Tally } from './work.ts';
 
 export interface Times {
   readonly window: number;
@@ -59,14 +60,16 @@ async function windowOf(tally: Tally, size: number, window: number): Promise<Sam
   const before = tally.messages;
   if (tally.took) tally.took = [];
   await delay(window);
-  const found = stop(tally.messages - before);
+  const messages = tally.messages - before;
+  const found = stop(messages);
   check(tally, size);
-  if (found.messages === 0) throw new Error(`no message in ${Math.round(found.elapsed)} ms`);
-  return tally.took ? { ...found, p50: quantile(tally.took, 0.5) } : found;
+  if (messages === 0) throw new Error(`no message in ${window} ms`);
+  return tally.took ? { ...found, ...latencies(tally.took) } : found;
 }
 
 /** Starts all clocks; the result stops them. */
-function begin(): (messages: number) => Sample {
+export function begin(): (messages: number) => Sample {
+  resetPeak();
   const cpu = process.cpuUsage();
   const mainCpu = mainThreadCpu();
   const loop = performance.eventLoopUtilization();
@@ -77,13 +80,12 @@ function begin(): (messages: number) => Sample {
     const { user, system } = process.cpuUsage(cpu);
     const mainCpuAfter = mainThreadCpu();
     return {
-      messages,
-      elapsed,
       rate: (messages / elapsed) * 1_000,
       activeNs: (active / messages) * 1e6,
       mainCpuNs: mainCpu && mainCpuAfter && (mainCpuAfter - mainCpu) / messages,
       cpuNs: ((user + system) / messages) * 1_000,
       busy: utilization,
+      peakBytes: peakMemory(),
     };
   };
 }
@@ -119,7 +121,7 @@ async function firstMessage(tally: Tally): Promise<void> {
 }
 
 /** Waits until what the last peer left behind is done with: its backlog first, its garbage after it. */
-async function settle(): Promise<void> {
+export async function settle(): Promise<void> {
   for (let turn = 0; turn < 200; turn++) {
     const loop = performance.eventLoopUtilization();
     await delay(20);

@@ -1,0 +1,10 @@
+// groups — all that the benchmark can do, folder by folder: a list.
+// Read by options.ts for the names, and by run.ts, which starts those that were asked for, in this order.
+
+import { BOOKS } from './books/works.ts';
+import { FEEDS } from './feeds/works.ts';
+import { HTTP } from './http/works.ts';
+import type { Group } from './instruments/work.ts';
+import { SSE } from './sse/works.ts';
+
+export const GROUPS: readonly Group[] = [FEEDS, BOOKS, HTTP, SSE];

@@ -1,0 +1,117 @@
+// figures — what can be measured, one name each: its head in a table, its unit, and which way is better.
+// Read by results.ts, table.ts and the page; a work names those that it shows.
+// Invariant: a figure that is not in this table is in no sample; a unit is here and nowhere else.
+
+export interface Figure {
+  /** Head of its column, with the unit. */
+  readonly head: string;
+  /** For a reader who meets it first. */
+  readonly says: string;
+  readonly unit: string;
+  readonly better: 'more' | 'less';
+  readonly form: 'whole' | 'digits' | 'percent';
+  /** Its ratio to the base has a column of its own. */
+  readonly compared?: true;
+  /** What is stored, times this, is what is shown. Default 1. */
+  readonly scale?: number;
+}
+
+const MIB = 1 / (1024 * 1024);
+
+export type FigureName =
+  | 'rate'
+  | 'activeNs'
+  | 'mainCpuNs'
+  | 'busy'
+  | 'cpuNs'
+  | 'peakBytes'
+  | 'p50'
+  | 'p99'
+  | 'p999'
+  | 'max';
+
+export const FIGURES: Readonly<Record<FigureName, Figure>> = {
+  rate: {
+    head: 'rate',
+    says: 'of what the work counts, per second',
+    unit: '/s',
+    better: 'more',
+    form: 'digits',
+    compared: true,
+  },
+  activeNs: {
+    head: 'active ns',
+    says: "main thread's active time for each, in ns",
+    unit: 'ns',
+    better: 'less',
+    form: 'whole',
+    compared: true,
+  },
+  mainCpuNs: {
+    head: 'CPU ns',
+    says: 'the part of it in which main had a core',
+    unit: 'ns',
+    better: 'less',
+    form: 'whole',
+    compared: true,
+  },
+  busy: {
+    head: 'busy',
+    says: 'share of the window in which main was at work',
+    unit: '%',
+    better: 'less',
+    form: 'percent',
+  },
+  cpuNs: {
+    head: 'all CPU',
+    says: 'CPU time of the whole process for each, in ns',
+    unit: 'ns',
+    better: 'less',
+    form: 'whole',
+  },
+  peakBytes: {
+    head: 'peak MiB',
+    says: 'most resident memory of the process in the window',
+    unit: 'MiB',
+    better: 'less',
+    form: 'whole',
+    scale: MIB,
+  },
+  p50: {
+    head: 'p50 us',
+    says: 'half took at most so long',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+    compared: true,
+  },
+  p99: {
+    head: 'p99 us',
+    says: '99 % took at most so long',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+    compared: true,
+  },
+  p999: {
+    head: 'p99.9 us',
+    says: '99.9 % took at most so long',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+  },
+  max: { head: 'max us', says: 'the longest', unit: 'us', better: 'less', form: 'whole' },
+};
+
+/** In the order of the table above. */
+export const FIGURE_NAMES: readonly FigureName[] = Object.keys(FIGURES) as FigureName[]; // Its keys are these.
+
+/** Columns of a work that does not say otherwise. */
+export const STANDARD: readonly FigureName[] = [
+  'rate',
+  'activeNs',
+  'mainCpuNs',
+  'busy',
+  'cpuNs',
+  'peakBytes',
+];
