@@ -4,6 +4,7 @@
 // Leaves with 0 when every peer ran (whatever the verdict: machines are shared), 1 when one failed, 2 on bad options.
 // Figures of a run, and how to read them: RESULTS.md.
 
+import './instruments/plain.ts';
 import { writeFile } from 'node:fs/promises';
 import { GROUPS } from './groups.ts';
 import { describeMachine, neighbours, versions } from './instruments/machine.ts';
