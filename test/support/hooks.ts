@@ -31,13 +31,14 @@ export const mochaHooks: Mocha.RootHookObject = {
       });
     }
   },
-
-  afterAll() {
-    // A process that does not end is a leak: name it rather than hang. The timer itself keeps nothing alive.
-    const hung = (): void => {
-      process.stderr.write(`the run does not end: ${process.getActiveResourcesInfo().join(', ')}\n`);
-      process.exit(1);
-    };
-    setTimeout(hung, GRACE).unref();
-  },
 };
+
+/** After the last file, in the process that the run was started in; those that run files beside it are ended by it. */
+export function mochaGlobalTeardown(): void {
+  // A process that does not end is a leak: name it rather than hang. The timer itself keeps nothing alive.
+  const hung = (): void => {
+    process.stderr.write(`the run does not end: ${process.getActiveResourcesInfo().join(', ')}\n`);
+    process.exit(1);
+  };
+  setTimeout(hung, GRACE).unref();
+}
