@@ -78,9 +78,9 @@ export class Queue<M> {
     return this.#head < this.#items.length;
   }
 
-  /** The last message taken was its parcel's last. */
-  get betweenParcels(): boolean {
-    return this.#front === undefined;
+  /** A message was taken from the parcel at the head, and it has more, which may be taken. */
+  get atHand(): boolean {
+    return this.#front !== undefined && !this.#sealed;
   }
 
   push(parcel: Parcel): void {

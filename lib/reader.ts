@@ -13,8 +13,7 @@ import type { Message } from './types.ts';
 abstract class Reader<T, M> implements AsyncIterableIterator<T> {
   protected readonly queue: Queue<M>;
   readonly #way: Way;
-  /** `running`: a message that is here may be handed out at once. */
-  #state: 'new' | 'running' | 'resting' | 'parked' | 'done' = 'new';
+  #state: 'new' | 'running' | 'parked' | 'done' = 'new';
   #parked: { readonly waiter: Waiter; readonly resolve: (result: IteratorResult<T>) => void } | undefined;
 
   constructor(queue: Queue<M>, way: Way) {
@@ -22,21 +21,17 @@ abstract class Reader<T, M> implements AsyncIterableIterator<T> {
     this.#way = way;
   }
 
+  /** The parcel at hand has an item that may be handed out at once. */
+  protected abstract get atHand(): boolean;
   /** Takes the next item, or nothing. */
   protected abstract take(): T | undefined;
-  /** A parcel has just come to its end. */
-  protected abstract atEnd(): boolean;
   /** The loop is left. */
   protected abstract leave(): void;
 
-  next(): Promise<IteratorResult<T>> {
-    if (this.#state === 'running') {
-      const value = this.take();
-      if (value !== undefined) {
-        if (this.atEnd()) this.#state = 'resting';
-        return Promise.resolve({ value, done: false });
-      }
-    }
+  async next(): Promise<IteratorResult<T>> {
+    // A literal, and what is in it called for right there: V8 knows then that what it resolves with has no `then`
+    // (70 ns a turn; 108 by Promise.resolve, or with a variable for the item).
+    if (this.#state === 'running' && this.atHand) return { value: this.take() as T, done: false };
     return this.#slow();
   }
 
@@ -61,8 +56,8 @@ abstract class Reader<T, M> implements AsyncIterableIterator<T> {
     if (this.#state === 'new') {
       this.queue.claim(this.#way);
       this.#state = 'running';
-    }
-    if (this.#state === 'resting') {
+    } else {
+      // At the end of a parcel.
       this.#state = 'parked';
       // Nothing to catch up with: who comes next wakes it in a turn of its own.
       if (this.queue.waiting) await new Promise((resolve) => setImmediate(resolve));
@@ -80,10 +75,7 @@ abstract class Reader<T, M> implements AsyncIterableIterator<T> {
   /** What is here now: an item, or the end, which may throw. */
   #now(): IteratorResult<T> | undefined {
     const value = this.take();
-    if (value !== undefined) {
-      if (this.atEnd()) this.#state = 'resting';
-      return { value, done: false };
-    }
+    if (value !== undefined) return { value, done: false };
     if (this.queue.sealed || !this.queue.finished) return undefined;
     const error = this.queue.endError;
     this.#finish();
@@ -134,11 +126,11 @@ export class MessageReader<M> extends Reader<Message, M> {
   constructor(queue: Queue<M>) {
     super(queue, 'iterator');
   }
+  protected get atHand(): boolean {
+    return this.queue.atHand;
+  }
   protected take(): Message | undefined {
     return this.queue.take();
-  }
-  protected atEnd(): boolean {
-    return this.queue.betweenParcels;
   }
   protected leave(): void {}
 }
@@ -152,14 +144,14 @@ export class BatchReader<M> extends Reader<Batch, M> {
     super(queue, 'batches');
     this.#borrow = borrow;
   }
+  protected get atHand(): boolean {
+    return false; // Each is a parcel's end.
+  }
   protected take(): Batch | undefined {
     this.leave();
     const taken = this.queue.takeBatch(this.#borrow);
     if (taken && this.#borrow) this.#lent = taken.slab;
     return taken?.batch;
-  }
-  protected atEnd(): boolean {
-    return true;
   }
   protected leave(): void {
     if (this.#lent) this.queue.giveBack(this.#lent);
