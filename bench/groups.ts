@@ -2,9 +2,11 @@
 // Read by options.ts for the names, and by run.ts, which starts those that were asked for, in this order.
 
 import { BOOKS } from './books/works.ts';
+import { ECHOES } from './echoes/works.ts';
 import { FEEDS } from './feeds/works.ts';
 import { HTTP } from './http/works.ts';
 import type { Group } from './instruments/work.ts';
+import { SENDS } from './sends/works.ts';
 import { SSE } from './sse/works.ts';
 
-export const GROUPS: readonly Group[] = [FEEDS, BOOKS, HTTP, SSE];
+export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, HTTP, SSE];

@@ -22,8 +22,16 @@ export class ServerProcess<Ready> implements AsyncDisposable {
     const died = once(child, 'exit').then(([code]) => {
       throw new Error(`the server process exited with ${code} before it listened`);
     });
-    const ready = once(child, 'message').then(([message]) => message as Ready); // It says nothing else.
+    const ready = once(child, 'message').then(([message]) => message as Ready); // It says nothing before.
     return new ServerProcess(child, await Promise.race([ready, died]));
+  }
+
+  /** What it answers when it is asked; one question at a time. */
+  async ask<Answer>(): Promise<Answer> {
+    const answered = once(this.#child, 'message');
+    this.#child.send('?');
+    const [answer] = await answered;
+    return answer as Answer; // As its server.ts says.
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
