@@ -12,6 +12,8 @@ export interface BenchOptions extends Settings {
   readonly peers: readonly string[];
   /** Where to write all figures as JSON. */
   readonly json: string | undefined;
+  /** Where to write the report as a page with plots. */
+  readonly html: string | undefined;
   /** Run the micro-benchmarks of functions/ instead. */
   readonly functions: boolean;
   readonly help: boolean;
@@ -33,6 +35,7 @@ export const USAGE: string = `usage: npm run bench -- [options]
   --only A,B        works: ${WORK_NAMES.join(', ')}
   --peers A,B       peers: ${PEER_NAMES.join(', ')}
   --json FILE       write all figures to FILE
+  --html FILE       write a page with plots to FILE; it needs no other file
   --functions       the hot functions alone, by tinybench
   --help            this text`;
 
@@ -49,6 +52,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     works: list('--only', values.only, WORK_NAMES),
     peers: list('--peers', values.peers, PEER_NAMES),
     json: values.json,
+    html: values.html,
     functions: values.functions ?? false,
     help: values.help ?? false,
   };
@@ -71,6 +75,7 @@ const OPTIONS = {
   only: { type: 'string' },
   peers: { type: 'string' },
   json: { type: 'string' },
+  html: { type: 'string' },
   functions: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;

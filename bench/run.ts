@@ -13,6 +13,7 @@ import { roundsOf } from './instruments/rounds.ts';
 import { legendOf, Progress, tableOf, verdictOf } from './instruments/table.ts';
 import type { Group } from './instruments/work.ts';
 import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
+import { pageOf } from './page/page.ts';
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -36,6 +37,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const report = await compare(options, argv);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.html !== undefined) await writeFile(options.html, pageOf(report));
   return report.works.some(({ rows }) => rows.some(({ error }) => error !== undefined)) ? 1 : 0;
 }
 

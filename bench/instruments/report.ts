@@ -13,6 +13,8 @@ export interface ReportWork extends Omit<Work, 'peers' | 'targets'> {
 }
 
 export interface Report {
+  /** Of its page. Default: that gunport is compared with its peers. */
+  readonly title?: string;
   /** ISO 8601. */
   readonly date: string;
   readonly machine: string;

@@ -125,26 +125,32 @@ export function verdictText(
 }
 
 /** Three digits at least: 12.3x, 0.123x. */
-function ratioText(value: number): string {
+export function ratioText(value: number): string {
+  if (value > 0 && value < 0.001) return '<0.001x';
   return `${value >= 100 ? whole(value) : value.toPrecision(3)}x`;
 }
 
 /** A figure as it is shown, without its unit. */
-export function cell(name: FigureName, value: number, { per }: Unit): string {
-  const { form, scale = 1 } = FIGURES[name];
-  const shown = name === 'rate' ? value / per : value * scale;
+export function cell(name: FigureName, value: number, unit: Unit): string {
+  const { form } = FIGURES[name];
+  const shown = scaled(name, value, unit);
   if (form === 'percent') return percent(shown);
   return form === 'digits' && shown < 100 ? shown.toPrecision(3) : whole(shown);
 }
 
+/** A figure in the unit that it is shown in. */
+export function scaled(name: FigureName, value: number, { per }: Unit): number {
+  return name === 'rate' ? value / per : value * (FIGURES[name].scale ?? 1);
+}
+
 /** 12 345. */
-function whole(value: number): string {
+export function whole(value: number): string {
   return Math.round(value)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, ' ');
 }
 
-function percent(share: number): string {
+export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
