@@ -15,7 +15,7 @@ export interface Row {
   error?: string;
 }
 
-export type Numbers = Partial<Record<FigureName, number>>;
+type Numbers = Partial<Record<FigureName, number>>;
 
 /** Over the rounds of a row. */
 export interface Summary {

@@ -77,7 +77,7 @@ export interface Work {
 export type Sample = Readonly<Partial<Record<FigureName, number | undefined>>>;
 
 /** Works that share a server, or whatever else they need while they run. */
-export interface Running extends AsyncDisposable {
+interface Running extends AsyncDisposable {
   readonly works: readonly Work[];
 }
 
