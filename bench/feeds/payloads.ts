@@ -7,7 +7,7 @@
 
 import { constants, createDeflateRaw, type DeflateRaw } from 'node:zlib';
 
-export const PAYLOAD_NAMES = ['64B', '150B', 'deflate'] as const;
+export const PAYLOAD_NAMES = ['16B', '64B', '150B', '1KiB', '16KiB', '1MiB', 'tls', 'deflate'] as const;
 export type PayloadName = (typeof PAYLOAD_NAMES)[number];
 
 export interface Payload {
@@ -17,12 +17,22 @@ export interface Payload {
   readonly size: number;
   readonly text: boolean;
   readonly compressed: boolean;
+  /** Over TLS. */
+  readonly secure: boolean;
 }
 
+const PLAIN = { text: false, compressed: false, secure: false } as const;
+
 export const PAYLOADS: Readonly<Record<PayloadName, Payload>> = {
-  '64B': { name: '64B', label: '64 B binary', size: 64, text: false, compressed: false },
-  '150B': { name: '150B', label: '150 B text', size: 150, text: true, compressed: false },
+  '16B': { ...PLAIN, name: '16B', label: '16 B binary', size: 16 },
+  '64B': { ...PLAIN, name: '64B', label: '64 B binary', size: 64 },
+  '150B': { ...PLAIN, name: '150B', label: '150 B text', size: 150, text: true },
+  '1KiB': { ...PLAIN, name: '1KiB', label: '1 KiB binary', size: 1_024 },
+  '16KiB': { ...PLAIN, name: '16KiB', label: '16 KiB binary', size: 16_384 },
+  '1MiB': { ...PLAIN, name: '1MiB', label: '1 MiB binary', size: 1_048_576 },
+  tls: { ...PLAIN, name: 'tls', label: '150 B text, TLS', size: 150, text: true, secure: true },
   deflate: {
+    ...PLAIN,
     name: 'deflate',
     label: '150 B text, permessage-deflate',
     size: 150,
@@ -37,11 +47,16 @@ export interface Source {
   readonly payload: Payload;
   /** Mean size of a message's frame on the wire, in bytes. */
   readonly frameBytes: number;
+  /** PEM of the server's certificate: what a client trusts. */
+  readonly ca: string;
 }
 
 /** What the server of the feeds says once it listens. */
 export interface FeedReady {
   readonly port: number;
+  /** Where it speaks TLS. */
+  readonly securePort: number;
+  readonly ca: string;
   /** Mean size of a message's frame on the wire, in bytes. */
   readonly frameBytes: Partial<Record<PayloadName, number>>;
 }
@@ -82,7 +97,14 @@ export function join(frames: readonly Buffer[]): Block {
 /** A server's frame: unmasked, in the shortest form. */
 export function frame(first: number, body: Buffer): Buffer {
   if (body.length < 126) return Buffer.concat([Buffer.of(first, body.length), body]);
-  return Buffer.concat([Buffer.of(first, 126, body.length >> 8, body.length & 0xff), body]);
+  if (body.length < 65_536) {
+    return Buffer.concat([Buffer.of(first, 126, body.length >> 8, body.length & 0xff), body]);
+  }
+  const head = Buffer.alloc(10);
+  head[0] = first;
+  head[1] = 127;
+  head.writeBigUInt64BE(BigInt(body.length), 2);
+  return Buffer.concat([head, body]);
 }
 
 /** Each message as its own run of deflate blocks, all in one context. */

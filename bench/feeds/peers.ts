@@ -5,6 +5,7 @@
 
 import { connect as dial, type Socket } from 'node:net';
 import { Agent, buildConnector, WebSocket as UndiciWebSocket } from 'undici';
+import websocket from 'websocket';
 import { WebSocket } from 'ws';
 import { type Batch, type Connection, Pool, type WsStream } from '../../lib/index.ts';
 import type { Close, Tally } from '../instruments/work.ts';
@@ -19,6 +20,7 @@ export const FEED_PEER_NAMES = [
   'taken',
   'ws',
   'undici',
+  'websocket',
   'ws-post',
   'ws-comlink',
   'raw',
@@ -51,9 +53,18 @@ export const FEED_PEERS: Readonly<Record<FeedPeerName, FeedPeer>> = {
   },
   ws: { label: 'ws on main', open: openWs },
   undici: { label: 'undici WebSocket on main', open: openUndici },
+  websocket: {
+    label: 'websocket on main',
+    open: openWebsocket,
+    skips: ({ compressed }) => compressed, // It has no compression.
+  },
   'ws-post': { label: 'ws in a worker, a postMessage each', open: postPeer },
   'ws-comlink': { label: 'ws in a worker, a comlink call each', open: comlinkPeer },
-  raw: { label: '(bytes only, no WebSocket: the ceiling)', open: openRaw },
+  raw: {
+    label: '(bytes only, no WebSocket: the ceiling)',
+    open: openRaw,
+    skips: ({ secure }) => secure,
+  },
 };
 
 // ── gunport ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -65,9 +76,12 @@ type Reader = (feed: Feed, tally: Tally, text: boolean) => Promise<void> | void;
 let pool: Pool | undefined;
 
 function gunport(read: Reader): FeedPeer['open'] {
-  return async ({ url, payload }, tally) => {
+  return async ({ url, payload, ca }, tally) => {
     pool ??= new Pool({ threads: 1 });
-    const feed = await pool.connect(url, { compress: payload.compressed });
+    const feed = await pool.connect(url, {
+      compress: payload.compressed,
+      ...(payload.secure && { tls: { ca } }),
+    });
     let closing = false;
     const failed = (error: unknown): void => {
       if (!closing) tally.error ??= error;
@@ -136,8 +150,8 @@ function lengthOfBytes(batch: Batch): number {
 
 // ── others on the main thread ───────────────────────────────────────────────────────────────────────────────
 
-async function openWs({ url, payload }: Source, tally: Tally): Promise<Close> {
-  const socket = new WebSocket(url, { perMessageDeflate: payload.compressed });
+async function openWs({ url, payload, ca }: Source, tally: Tally): Promise<Close> {
+  const socket = new WebSocket(url, { perMessageDeflate: payload.compressed, ca });
   let closing = false;
   const failed = (error: unknown): void => {
     if (!closing) tally.error ??= error;
@@ -156,8 +170,8 @@ async function openWs({ url, payload }: Source, tally: Tally): Promise<Close> {
   };
 }
 
-async function openUndici({ url, payload }: Source, tally: Tally): Promise<Close> {
-  const connector = buildConnector({});
+async function openUndici({ url, payload, ca }: Source, tally: Tally): Promise<Close> {
+  const connector = buildConnector({ ca });
   let carrier: Socket | undefined;
   const dispatcher = new Agent({
     connect: (options, callback) =>
@@ -186,6 +200,35 @@ async function openUndici({ url, payload }: Source, tally: Tally): Promise<Close
     closing = true;
     carrier?.destroy();
     await dispatcher.destroy();
+  };
+}
+
+async function openWebsocket({ url, ca }: Source, tally: Tally): Promise<Close> {
+  const most = 64 * 1024 * 1024;
+  const client = new websocket.client({
+    maxReceivedFrameSize: most,
+    maxReceivedMessageSize: most,
+    tlsOptions: { ca },
+  });
+  let closing = false;
+  let connection: websocket.connection | undefined;
+  client.on('connectFailed', (error) => {
+    tally.error ??= error;
+  });
+  client.on('connect', (opened) => {
+    connection = opened;
+    opened.on('message', (message) => {
+      tally.messages++;
+      tally.bytes += message.type === 'utf8' ? message.utf8Data.length : message.binaryData.length;
+    });
+    opened.on('close', (code) => {
+      if (!closing) tally.error ??= new Error(`the feed closed with ${code}`);
+    });
+  });
+  client.connect(url);
+  return async () => {
+    closing = true;
+    connection?.socket.destroy();
   };
 }
 

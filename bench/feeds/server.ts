@@ -5,7 +5,10 @@
 // It speaks just enough WebSocket to be faster than any client. Source: RFC 6455 §4.2.2.
 
 import { createHash } from 'node:crypto';
-import { createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createSecureServer } from 'node:tls';
+import { generate } from 'selfsigned';
 import { buildBookBlock } from '../books/messages.ts';
 import {
   type Block,
@@ -23,15 +26,26 @@ const blocks = new Map<string, Block>();
 for (const name of names) blocks.set(`/${name}`, await buildBlock(PAYLOADS[name]));
 if (process.argv.includes('book')) blocks.set('/book', buildBookBlock());
 
-const server = createServer({ noDelay: true }, accept);
-server.listen({ host: '127.0.0.1', port: 0 }, () => {
-  const address = server.address();
-  if (typeof address !== 'object' || !address) throw new Error('the server has no port');
-  const frameBytes: Partial<Record<PayloadName, number>> = {};
-  for (const name of names) frameBytes[name] = meanFrame(name);
-  process.send?.({ port: address.port, frameBytes } satisfies FeedReady);
+const pair = await generate([{ name: 'commonName', value: 'localhost' }], {
+  keyType: 'ec',
+  curve: 'P-256',
+  algorithm: 'sha256',
+  extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
 });
+const port = await listening(createServer({ noDelay: true }, accept));
+const securePort = await listening(
+  createSecureServer({ key: pair.private, cert: pair.cert, noDelay: true }, accept),
+);
+const frameBytes: Partial<Record<PayloadName, number>> = {};
+for (const name of names) frameBytes[name] = meanFrame(name);
+process.send?.({ port, securePort, ca: pair.cert, frameBytes } satisfies FeedReady);
 process.on('disconnect', () => process.exit());
+
+async function listening(server: Server): Promise<number> {
+  server.listen({ host: '127.0.0.1', port: 0 });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port; // No pipe: a port was asked for.
+}
 
 function meanFrame(name: PayloadName): number {
   const block = blocks.get(`/${name}`);

@@ -11,7 +11,7 @@ import type { FeedApi, Task } from './worker-ws.ts';
 
 /** One postMessage a message. */
 export async function postPeer(source: Source, tally: Tally): Promise<Close> {
-  const worker = start({ url: source.url, compressed: source.payload.compressed }, tally);
+  const worker = start({ url: source.url, compressed: source.payload.compressed, ca: source.ca }, tally);
   worker.on('message', (message: string | Uint8Array) => {
     tally.messages++;
     tally.bytes += message.length;
@@ -28,7 +28,7 @@ export async function comlinkPeer(source: Source, tally: Tally): Promise<Close> 
     tally.messages++;
     tally.bytes += message.length;
   };
-  await remote.open(source.url, source.payload.compressed, comlink.proxy(onMessage));
+  await remote.open(source.url, source.payload.compressed, source.ca, comlink.proxy(onMessage));
   return async () => {
     await end(worker);
     port1.close();

@@ -11,6 +11,8 @@ import { WebSocket } from 'ws';
 export interface Task {
   readonly url?: string;
   readonly compressed?: boolean;
+  /** PEM of a certificate to trust. */
+  readonly ca?: string;
   readonly port?: MessagePort;
 }
 
@@ -18,16 +20,21 @@ export type OnMessage = (message: string | Uint8Array) => void;
 
 /** What comlink exposes of this thread. */
 export interface FeedApi {
-  open(url: string, compressed: boolean, onMessage: OnMessage): Promise<void>;
+  open(url: string, compressed: boolean, ca: string | undefined, onMessage: OnMessage): Promise<void>;
 }
 
-const { url, compressed = false, port } = workerData as Task; // Made by thread-peers.ts alone.
+const { url, compressed = false, ca, port } = workerData as Task; // Made by thread-peers.ts alone.
 if (port) comlink.expose({ open } satisfies FeedApi, port);
-else if (url !== undefined) await open(url, compressed, (message) => parentPort?.postMessage(message));
+else if (url !== undefined) await open(url, compressed, ca, (message) => parentPort?.postMessage(message));
 
-function open(feedUrl: string, perMessageDeflate: boolean, onMessage: OnMessage): Promise<void> {
+function open(
+  feedUrl: string,
+  perMessageDeflate: boolean,
+  authority: string | undefined,
+  onMessage: OnMessage,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = new WebSocket(feedUrl, { perMessageDeflate });
+    const socket = new WebSocket(feedUrl, { perMessageDeflate, ca: authority });
     socket.on('message', (data, isBinary) => {
       const bytes = data as Buffer; // binaryType is 'nodebuffer' unless asked otherwise.
       onMessage(isBinary ? new Uint8Array(bytes) : bytes.toString());
