@@ -51,6 +51,8 @@ export class Intake {
   #built: Built | undefined;
   /** The last read was large: the next gets a slab of its own. */
   #busy = false;
+  /** What the last message took with its header, where that was more than a slab: the peer sends such messages. */
+  #large = 0;
   #notUtf8 = false;
 
   /** `most`: how many bytes one read may bring. */
@@ -73,7 +75,13 @@ export class Intake {
   buffer(): Uint8Array {
     if (this.#cursor.count === 0 && this.#end === this.#cursor.at) this.#rewind();
     else if (this.#isLobby || this.#slab.length - this.#end < this.#room()) this.#move();
-    return this.#slab.subarray(this.#end, this.#end + this.#most);
+    return this.#slab.subarray(this.#end, this.#end + Math.min(this.#most, this.#wanted()));
+  }
+
+  /** Of a message that is larger than a slab just its rest is read: what came behind it would have to be moved. */
+  #wanted(): number {
+    const { at, needed } = this.#cursor;
+    return needed > SLAB ? at + needed - this.#end : Number.POSITIVE_INFINITY;
   }
 
   /** So many bytes now stand where `buffer()` pointed to. */
@@ -199,8 +207,9 @@ export class Intake {
       return this.#ship(copyOf(region), index, { kinds, bytes });
     }
     const rest = this.#slab.subarray(at, this.#end);
-    this.#slab =
-      this.#busy || rest.length > 0 ? takeSlab(Math.max(SLAB, rest.length + LEAST_ROOM)) : sharedBuffer();
+    this.#large = count === 1 && at > SLAB ? at : 0;
+    const size = Math.max(SLAB, this.#large, rest.length + LEAST_ROOM);
+    this.#slab = this.#busy || rest.length > 0 ? takeSlab(size) : sharedBuffer();
     this.#slab.set(rest);
     this.#start = 0;
     this.#cursor.at = 0;
@@ -253,7 +262,7 @@ export class Intake {
     this.#start = 0;
     this.#end = 0;
     this.#cursor.at = 0;
-    if (this.#busy && this.#isLobby) this.#slab = takeSlab();
+    if (this.#busy && this.#isLobby) this.#slab = takeSlab(Math.max(SLAB, this.#large));
     else if (!this.#busy && !this.#isLobby) this.#release();
   }
 
@@ -263,11 +272,11 @@ export class Intake {
   }
 
   /** How much room the next read should have: for the rest of the frame under way, but a header may promise what
-   *  never comes, so memory grows with what is there. */
+   *  never comes, so memory grows with what is there, or was there in the message before. */
   #room(): number {
     const { at, needed } = this.#cursor;
     const have = this.#end - at;
-    return Math.max(LEAST_ROOM, Math.min(needed - have, Math.max(SLAB - have, have)));
+    return Math.max(LEAST_ROOM, Math.min(needed - have, Math.max(SLAB - have, have, this.#large - have)));
   }
 
   /** Out of the lobby, or of a slab that is full. What the owner has no room for moves along, or waits in the outbox. */

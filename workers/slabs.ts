@@ -8,12 +8,15 @@
 export const SLAB: number = 512 * 1024;
 /** Size of the lobby; a read that fills it tells of a busy socket. */
 const LOBBY = 64 * 1024;
-/** Slabs kept for the next socket that is busy: 8 MiB a thread at most. */
-const KEPT = 16;
+/** Bytes of slabs that are kept for the next socket that is busy, a thread. */
+const KEPT = 16 * SLAB;
+/** Larger ones, for larger messages, are multiples of this: so one fits again. */
+const STEP = 64 * 1024;
 
-// Per thread, as it must be: the memory of its sockets.
+// Per thread, as it must be: the memory of its sockets. The last that came is the first to go: it may be in a cache.
 let lobby: Uint8Array<ArrayBuffer> | undefined;
 const free: Uint8Array<ArrayBuffer>[] = [];
+let kept = 0;
 
 /** The buffer that idle sockets share; nothing in it outlives the turn it was read in. */
 export function sharedBuffer(): Uint8Array<ArrayBuffer> {
@@ -21,16 +24,26 @@ export function sharedBuffer(): Uint8Array<ArrayBuffer> {
   return lobby;
 }
 
-/** Memory for one socket, of `size` bytes: a slab unless given. */
+/** Memory for one socket, of `size` bytes at least: a slab unless given. */
 export function takeSlab(size: number = SLAB): Uint8Array<ArrayBuffer> {
-  return (size === SLAB ? free.pop() : undefined) ?? fresh(size);
+  if (size < SLAB) return fresh(size);
+  const wanted = size === SLAB ? SLAB : Math.ceil(size / STEP) * STEP;
+  const at = free.findLastIndex(({ length }) => length === wanted);
+  const [found] = at < 0 ? [] : free.splice(at, 1);
+  kept -= found?.length ?? 0;
+  return found ?? fresh(wanted);
 }
 
-/** A slab is free again: its socket is idle, or its borrower has read it. Only memory of the usual size is kept. */
+/** A slab is free again: its socket is idle, or its borrower has read it. Those that have waited longest make room. */
 export function giveSlab(slab: Uint8Array): void {
   const { buffer } = slab;
-  if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== SLAB || free.length >= KEPT) return;
+  if (!(buffer instanceof ArrayBuffer)) return;
+  const { byteLength } = buffer;
+  if (byteLength < SLAB || byteLength > KEPT) return;
+  if (byteLength > SLAB && byteLength % STEP !== 0) return;
+  while (kept + byteLength > KEPT) kept -= free.shift()?.length ?? kept;
   free.push(new Uint8Array(buffer));
+  kept += byteLength;
 }
 
 /** Not zeroed, and not of Node's pool: it may be transferred away. */

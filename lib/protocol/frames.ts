@@ -1,7 +1,7 @@
 // frames — the hot loops over WebSocket frames: walking what came in, masking what goes out, reading one header.
 // Called by workers/websocket.ts for every read and every send; sans state but the cursor it is given.
-// Invariant: a walk writes only offsets, and zeroes the headers it has passed, so that a run of texts can be checked
-// as UTF-8 in one go: NUL parts them, and a run is valid exactly when each text in it is.
+// Invariant: a walk writes only offsets, and zeroes the headers of the texts it has passed, so that a run of texts can be
+// checked as UTF-8 in one go: NUL parts them, and a run is valid exactly when each text in it is.
 // Anything but a whole, final, plain data frame stops the walk: the machine in websocket.ts judges it.
 // Source: RFC 6455 §5.2 (framing), §5.3 (masking).
 
@@ -43,8 +43,10 @@ export function walk(
   index: Int32Array,
   { base, maxPayload }: { readonly base: number; readonly maxPayload: number },
 ): number {
-  let { at, count, kinds, bytes: payload } = cursor;
-  const room = index.length >> 1;
+  let { at, kinds, bytes: payload } = cursor;
+  // Of the next message in the index.
+  let place = 2 * cursor.count;
+  const full = index.length & ~1;
   let stop: number = STOP.more;
   let needed = 0;
   while (to - at >= 2) {
@@ -63,36 +65,47 @@ export function walk(
       if (to - at < 4) break;
       length = ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
       start = at + 4;
+      // A length that could have been written shorter is the machine's to refuse.
+      if (length < 126) {
+        stop = STOP.other;
+        break;
+      }
     }
-    const end = start + length;
-    // A length that could have been written shorter is the machine's to refuse, and so is one above the limit.
-    if (length > maxPayload || (start === at + 4 && length < 126)) {
+    // And so is one above the limit.
+    if (length > maxPayload) {
       stop = STOP.other;
       break;
     }
+    const end = start + length;
     if (end > to) {
       needed = end - at;
       break;
     }
-    if (count === room) {
+    if (place === full) {
       stop = STOP.full;
       break;
     }
-    bytes[at] = 0;
-    bytes[at + 1] = 0;
-    if (start === at + 4) {
-      bytes[at + 2] = 0;
-      bytes[at + 3] = 0;
+    index[place] = start - base;
+    // Two branches, since what is written costs more than what is asked: 3.8 against 4.5 ns a frame.
+    if (first === 0x82) {
+      index[place + 1] = length;
+      kinds |= 2;
+    } else {
+      bytes[at] = 0;
+      bytes[at + 1] = 0;
+      if (start === at + 4) {
+        bytes[at + 2] = 0;
+        bytes[at + 3] = 0;
+      }
+      index[place + 1] = length | TEXT_BIT;
+      kinds |= 1;
     }
-    index[2 * count] = start - base;
-    index[2 * count + 1] = first === 0x81 ? length | TEXT_BIT : length;
-    count++;
-    kinds |= first & 3;
+    place += 2;
     payload += length;
     at = end;
   }
   cursor.at = at;
-  cursor.count = count;
+  cursor.count = place >> 1;
   cursor.kinds = kinds;
   cursor.bytes = payload;
   cursor.needed = needed;
