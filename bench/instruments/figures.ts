@@ -25,10 +25,21 @@ export type FigureName =
   | 'busy'
   | 'cpuNs'
   | 'peakBytes'
+  | 'bytesRate'
+  | 'sizeMin'
+  | 'sizeP50'
+  | 'sizeP99'
+  | 'sizeMax'
   | 'p50'
+  | 'p90'
   | 'p99'
   | 'p999'
-  | 'max';
+  | 'max'
+  | 'sentP50'
+  | 'sentP90'
+  | 'sentP99'
+  | 'sentP999'
+  | 'sentMax';
 
 export const FIGURES: Readonly<Record<FigureName, Figure>> = {
   rate: {
@@ -77,6 +88,18 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
     form: 'whole',
     scale: MIB,
   },
+  bytesRate: {
+    head: 'MiB/s',
+    says: 'bytes of what was received, per second',
+    unit: 'MiB/s',
+    better: 'more',
+    form: 'digits',
+    scale: MIB,
+  },
+  sizeMin: { head: 'least B', says: 'the smallest, in bytes', unit: 'B', better: 'less', form: 'whole' },
+  sizeP50: { head: 'median B', says: 'half had at most so many', unit: 'B', better: 'less', form: 'whole' },
+  sizeP99: { head: 'p99 B', says: '99 % had at most so many', unit: 'B', better: 'less', form: 'whole' },
+  sizeMax: { head: 'most B', says: 'the largest, in bytes', unit: 'B', better: 'less', form: 'whole' },
   p50: {
     head: 'p50 us',
     says: 'half took at most so long',
@@ -85,6 +108,7 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
     form: 'whole',
     compared: true,
   },
+  p90: { head: 'p90 us', says: '90 % took at most so long', unit: 'us', better: 'less', form: 'whole' },
   p99: {
     head: 'p99 us',
     says: '99 % took at most so long',
@@ -101,6 +125,18 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
     form: 'whole',
   },
   max: { head: 'max us', says: 'the longest', unit: 'us', better: 'less', form: 'whole' },
+  // Not corrected for coordinated omission: what had to wait for its turn is counted from when it was sent.
+  sentP50: {
+    head: 'p50 us as sent',
+    says: 'half took so long once sent',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+  },
+  sentP90: { head: 'p90 us as sent', says: '90 % of them', unit: 'us', better: 'less', form: 'whole' },
+  sentP99: { head: 'p99 us as sent', says: '99 % of them', unit: 'us', better: 'less', form: 'whole' },
+  sentP999: { head: 'p99.9 us as sent', says: '99.9 % of them', unit: 'us', better: 'less', form: 'whole' },
+  sentMax: { head: 'max us as sent', says: 'the longest of them', unit: 'us', better: 'less', form: 'whole' },
 };
 
 /** In the order of the table above. */

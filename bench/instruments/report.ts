@@ -7,7 +7,24 @@ import type { Settings, Work } from './work.ts';
 
 export interface ReportRow extends Row, Summary {}
 
+/** Something drawn beside the bars. */
+export interface Curve {
+  /** Latencies by percentile, a figure second by second, or how many of which size. */
+  readonly kind: 'percentiles' | 'time' | 'sizes';
+  readonly title: string;
+  /** Of y; of sizes, that of x. */
+  readonly unit: string;
+  readonly series: readonly {
+    readonly label: string;
+    readonly tone: 'ours' | 'base' | 'other';
+    readonly dashed?: true | undefined;
+    /** Percentile and us; second and figure; first size of a power of two and count. */
+    readonly points: readonly (readonly [x: number, y: number])[];
+  }[];
+}
+
 export interface ReportWork extends Omit<Work, 'peers' | 'targets'> {
+  readonly curves?: readonly Curve[];
   readonly rows: readonly ReportRow[];
   readonly verdicts: readonly Verdict[];
 }
@@ -24,7 +41,7 @@ export interface Report {
   readonly command: string;
   /** Share of the machine that others kept busy, before and after: 0 to 1. */
   readonly others: readonly number[];
-  readonly settings: Settings;
+  readonly settings: Pick<Settings, 'rounds' | 'window' | 'warmup'>;
   readonly works: readonly ReportWork[];
 }
 

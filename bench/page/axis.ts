@@ -2,7 +2,7 @@
 // Called by bars.ts, ranges.ts and curves.ts.
 // Invariant: a linear axis begins at 0; no tick lies past its end.
 
-interface Tick {
+export interface Tick {
   readonly at: number;
   readonly label: string;
 }

@@ -36,8 +36,7 @@ export function pageOf(report: Report): string {
 
 function aboutOf({ date, machine, versions, command, settings, others }: Report): string {
   const { rounds, window, warmup } = settings;
-  const [before = 0, after = before] = others;
-  const lines: readonly (readonly [term: string, says: string])[] = [
+  const lines: (readonly [term: string, says: string])[] = [
     ['Date', text(date.replace('T', ' ').replace(/\.\d+Z$/, ' UTC'))],
     ['Machine', text(machine)],
     [
@@ -50,11 +49,12 @@ function aboutOf({ date, machine, versions, command, settings, others }: Report)
     ],
     ['Command', element('code', {}, text(command))],
     ['Measured', text(`${count(rounds, 'round')} of ${window} ms each, after ${warmup} ms of warm-up`)],
-    [
-      'Others',
-      text(`kept ${percent(before)} of the machine busy before the run, ${percent(after)} after it`),
-    ],
   ];
+  const [before, after] = others;
+  if (before !== undefined && after !== undefined) {
+    const says = `kept ${percent(before)} of the machine busy before the run, ${percent(after)} after it`;
+    lines.push(['Others', text(says)]);
+  }
   return element(
     'dl',
     { class: 'about' },

@@ -7,6 +7,7 @@ import type { ReportRow, ReportWork } from '../instruments/report.ts';
 import { quantile } from '../instruments/results.ts';
 import { cell, columnsOf, headOf, percent, ratioText, scaled, whole } from '../instruments/table.ts';
 import { type Bar, barsOf, type Tone } from './bars.ts';
+import { curveOf, time } from './curves.ts';
 import { element, text } from './markup.ts';
 import { type Mark, type Range, rangesOf } from './ranges.ts';
 
@@ -24,7 +25,7 @@ export function sectionOf(work: ReportWork): string {
     'section',
     { id: work.name },
     element('h2', {}, text(work.label)),
-    element('div', { class: 'soft' }, element('code', {}, text(work.name)), text(`; ${comparedWith(work)}`)),
+    element('div', { class: 'soft' }, element('code', {}, text(work.name)), text(comparedWith(work))),
     element('div', { class: 'plots' }, ...plotsOf(work)),
     element(
       'details',
@@ -37,9 +38,10 @@ export function sectionOf(work: ReportWork): string {
 }
 
 function comparedWith({ base, rows }: ReportWork): string {
-  return rows.some(({ peer }) => peer === base.peer) && rows.length > 1
-    ? `multiples are of ${base.label}, in the same round`
-    : `${base.label} was not in this run, so there are no multiples`;
+  if (!rows.some(({ peer }) => peer === base.peer)) {
+    return `; ${base.label} was not in this run, so there are no multiples`;
+  }
+  return rows.length > 1 ? `; multiples are of ${base.label}, in the same round` : '';
 }
 
 function plotsOf(work: ReportWork): string[] {
@@ -51,7 +53,7 @@ function plotsOf(work: ReportWork): string[] {
   );
   const bars = drawn.flatMap((name) => (has(work, name) ? [figureOf(work, name)] : []));
   const latencies = columns.some((name) => isLatency(name) && has(work, name)) ? [latenciesOf(work)] : [];
-  return [...bars, ...latencies];
+  return [...bars, ...latencies, ...(work.curves ?? []).map(curveOf)];
 }
 
 function has({ rows }: ReportWork, name: FigureName): boolean {
@@ -139,10 +141,4 @@ function toneOf({ base }: ReportWork, { peer, label }: ReportRow): Tone {
 /** 0, 2.5, 12 000. */
 function tick(value: number): string {
   return value < 1_000 ? String(Number(value.toPrecision(3))) : whole(value);
-}
-
-/** `us`: microseconds. */
-function time(us: number): string {
-  if (us < 1_000) return `${Number(us.toPrecision(3))} us`;
-  return us < 1e6 ? `${Number((us / 1e3).toPrecision(3))} ms` : `${Number((us / 1e6).toPrecision(3))} s`;
 }

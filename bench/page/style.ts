@@ -29,7 +29,10 @@ code { font: 13px ui-monospace, 'SF Mono', Menlo, Consolas, 'Liberation Mono', m
 .sum { font-size: 17px; margin: 20px 0 8px; }
 .keys { display: flex; flex-wrap: wrap; gap: 4px 18px; padding: 0; list-style: none; font-size: 13px; }
 .keys i { display: inline-block; width: 11px; height: 11px; border-radius: 2px; margin-right: 6px; }
-i.ours { background: var(--ours); } i.base { background: var(--base); } i.other { background: var(--other); }
+li i.ours { background: var(--ours); } li i.base { background: var(--base); } li i.other { background: var(--other); }
+figcaption .key { display: inline-block; margin-left: 14px; color: var(--ink); }
+.key i { display: inline-block; width: 18px; height: 0; margin-right: 6px; vertical-align: middle; border-top: 3px solid; }
+.key i.ours { border-color: var(--ours); } .key i.base { border-color: var(--base); } .key i.raw { border-top-style: dashed; }
 section { margin: 28px 0 0; padding: 18px 0 0; border-top: 1px solid var(--line); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 12px 40px; }
 figure { margin: 12px 0 0; min-width: 0; }

@@ -40,7 +40,7 @@ function reportOn(rows: readonly Row[]): Report {
     versions: { node: '20.20.2', ws: '8.23.0' },
     command: 'npm run bench -- --only "feed" & more',
     others: [0.01, 0.25],
-    settings: { rounds: 3, window: 300, warmup: 150, mib: 1, quick: true },
+    settings: { rounds: 3, window: 300, warmup: 150 },
     works: [reportWork({ ...FEED, peers: [] }, rows)],
   };
 }

@@ -1,0 +1,29 @@
+// ticker — a thread that says when: timers of an event loop are late by up to a millisecond, and that would be
+// counted as the server's.
+// Started by pace.ts with a Ticking.
+// Invariant: one tick at most is on its way, however long the other thread is busy.
+
+import { parentPort, workerData } from 'node:worker_threads';
+
+export interface Ticking {
+  /** Word 0: stop. Word 1: a tick is on its way. */
+  readonly words: SharedArrayBuffer;
+  /** Of the first tick, in ns of process.hrtime, which all threads share. */
+  readonly from: bigint;
+  /** In ms. */
+  readonly interval: number;
+}
+
+const { words: memory, from, interval } = workerData as Ticking; // Made by pace.ts alone.
+const words = new Int32Array(memory);
+let next = 0;
+// The other thread writes word 0 once, and takes word 1 back to 0 with each tick; no other memory depends on them.
+while (Atomics.load(words, 0) === 0) {
+  const now = Number(process.hrtime.bigint() - from) / 1e6;
+  if (now < next) {
+    Atomics.wait(words, 0, 0, next - now);
+    continue;
+  }
+  if (Atomics.exchange(words, 1, 1) === 0) parentPort?.postMessage(0);
+  next += Math.ceil((now - next + 1e-6) / interval) * interval;
+}
