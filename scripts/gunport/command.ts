@@ -96,7 +96,7 @@ export function parse(args: readonly string[]): Command {
   } catch (error) {
     if (error instanceof WrongError) return { name: 'wrong', message: error.message };
     // Node's own words, of which the first sentence says it all.
-    const [message = ''] = error instanceof Error ? error.message.split('. ') : [String(error)];
+    const [message = ''] = error instanceof Error ? error.message.split(/\.\s/) : [String(error)];
     return { name: 'wrong', message };
   }
 }

@@ -51,8 +51,8 @@ export class Load implements AsyncDisposable {
     this.#from = performance.now();
   }
 
-  /** What is due from now on is not asked for; resolves when the rest is answered, or it has taken too long. */
-  async finish(): Promise<void> {
+  /** What is due from now on is not asked for; resolves when the rest is answered, or after `grace` ms. */
+  async finish(grace: number = GRACE): Promise<void> {
     const end = performance.now();
     this.#until = end;
     const settled = new Promise<void>((resolve) => {
@@ -60,7 +60,7 @@ export class Load implements AsyncDisposable {
     });
     this.#pump();
     const late = new AbortController();
-    const deadline = delay(GRACE, undefined, { signal: late.signal }).catch(() => {});
+    const deadline = delay(grace, undefined, { signal: late.signal }).catch(() => {});
     await Promise.race([settled, deadline]);
     late.abort();
     this.#recordRest(performance.now(), end);

@@ -39,11 +39,14 @@ export async function openWeb(command: BenchCommand, intake: Intake): Promise<Li
     lanes: Array.from({ length: connections }, () => laneOf(pool, command, intake, statuses)),
     say: () => {},
     gone: new Promise(() => {}),
-    notes: () => [
-      `answers by status, with those of the warm-up: ${[...statuses].map(([status, count]) => `${status}: ${count}`).join(', ')}`,
-    ],
+    notes: () => [`answers by status, with those of the warm-up: ${listOf(statuses)}`],
     close: () => pool.close(),
   };
+}
+
+function listOf(statuses: ReadonlyMap<number, number>): string {
+  const sorted = [...statuses].sort(([a], [b]) => a - b);
+  return sorted.map(([status, count]) => `${status}: ${count}`).join(', ');
 }
 
 function laneOf(

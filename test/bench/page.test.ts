@@ -110,4 +110,63 @@ describe('the page of a report', () => {
     expect(alone).to.include('so there are no multiples');
     wellFormed(pageOf({ ...reportOn([]), works: [] }));
   });
+
+  it('draws curves, each with its table', () => {
+    const [work = expect.fail('it has no work')] = reportOn(ROWS).works;
+    const points = [
+      [0, 100],
+      [50, 1_500],
+      [90, 2_000],
+      [99, 40_000],
+    ] as const;
+    const page = pageOf({
+      ...reportOn(ROWS),
+      title: 'gunport bench <url>',
+      works: [
+        {
+          ...work,
+          curves: [
+            {
+              kind: 'percentiles',
+              title: 'latency by percentile',
+              unit: 'us',
+              series: [
+                { label: 'gunport', tone: 'ours', points },
+                { label: 'gunport, as sent', tone: 'ours', dashed: true, points: points.slice(0, 2) },
+              ],
+            },
+            {
+              kind: 'time',
+              title: 'msg/s over time',
+              unit: 'msg/s',
+              series: [{ label: 'gunport', tone: 'ours', points: [1, 2, 3].map((x) => [x, x * 1_234]) }],
+            },
+            {
+              kind: 'sizes',
+              title: 'sizes in bytes',
+              unit: 'B',
+              series: [
+                {
+                  label: 'gunport',
+                  tone: 'ours',
+                  points: [
+                    [64, 30],
+                    [128, 10],
+                  ],
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    });
+    wellFormed(page);
+    expect(page).to.include('<title>gunport bench &lt;url&gt;</title>');
+    expect(page.match(/<path /g)).to.have.length(3);
+    expect(page.match(/class="ours raw" d=/g)).to.have.length(1);
+    const cells = [...page.matchAll(/<td>([^<]*)<\/td>/g)].map(([, cell]) => cell);
+    for (const cell of ['90 %', '2 ms', '40 ms', '2 s', '2468 msg/s', '64 to 127 B', '75 %', '25 %']) {
+      expect(cells, `${cell} in a table`).to.include(cell);
+    }
+  });
 });
