@@ -4,11 +4,11 @@
 import { writeFile } from 'node:fs/promises';
 import type { FigureName } from '../../bench/instruments/figures.ts';
 import { versions } from '../../bench/instruments/machine.ts';
-import { type Report, reportOf, reportWork } from '../../bench/instruments/report.ts';
+import { type Report, type ReportWork, reportOf, reportWork } from '../../bench/instruments/report.ts';
 import type { Row } from '../../bench/instruments/results.ts';
 import { pageOf } from '../../bench/page/page.ts';
 import { type BenchCommand, type PeerName, shownUrl } from './command.ts';
-import { curvesOf, type Measured } from './curves.ts';
+import { curvesOf, latenciesOf, type Measured } from './curves.ts';
 import { type Probed, type Progress, probe } from './probe.ts';
 import { ProgressLine, told } from './telling.ts';
 import { ownVersion } from './version.ts';
@@ -98,8 +98,21 @@ function reportFrom(command: BenchCommand, measured: readonly Measured[]): Repor
     versions: versionsOf(peers),
     others: [],
     settings: { rounds, window: duration / rounds, warmup },
-    works: [{ ...reportWork(work, rows), curves: curvesOf(measured, command) }],
+    works: [
+      withLatencies({ ...reportWork(work, rows), curves: curvesOf(measured, command) }, measured, command),
+    ],
   });
+}
+
+/** Those of all rounds together, in place of medians over rounds. */
+function withLatencies(work: ReportWork, measured: readonly Measured[], { rate }: BenchCommand): ReportWork {
+  const rows = work.rows.map((row, index) => {
+    const one = measured[index];
+    return one
+      ? { ...row, medians: { ...row.medians, ...latenciesOf(one).figures(rate !== undefined) } }
+      : row;
+  });
+  return { ...work, rows };
 }
 
 function versionsOf(peers: readonly PeerName[]): Readonly<Record<string, string>> {

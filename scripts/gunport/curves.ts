@@ -39,9 +39,15 @@ function headOf({ peer, label }: Measured): { readonly label: string; readonly t
   return { label, tone: peer === 'gunport' ? 'ours' : 'base' };
 }
 
-function latencySeries(one: Measured, isPaced: boolean): Curve['series'] {
+/** Of all rounds together: a median over rounds would hide what happened in one of them. */
+export function latenciesOf({ rounds }: Measured): Recorder {
   const all = new Recorder();
-  for (const probed of one.rounds) if (probed?.recorder) all.add(probed.recorder);
+  for (const probed of rounds) if (probed?.recorder) all.add(probed.recorder);
+  return all;
+}
+
+function latencySeries(one: Measured, isPaced: boolean): Curve['series'] {
+  const all = latenciesOf(one);
   const head = headOf(one);
   const due = { ...head, points: all.curve('due') };
   if (due.points.length === 0) return [];

@@ -5,7 +5,7 @@
 // Source: Gil Tene, "How NOT to measure latency"; HdrHistogram, which node:perf_hooks has.
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import type { Sample } from '../../bench/instruments/work.ts';
+import type { FigureName } from '../../bench/instruments/figures.ts';
 
 /** Longest time that is told apart, in us: an hour. */
 const LONGEST = 3_600_000_000;
@@ -36,9 +36,9 @@ export class Recorder {
   }
 
   /** In us. `isPaced`: there was a time at which each should have been sent; without, both are the same. */
-  figures(isPaced: boolean): Sample {
+  figures(isPaced: boolean): Partial<Record<FigureName, number>> {
     if (this.count === 0) return {};
-    const found: Record<string, number> = { max: this.#due.max };
+    const found: Partial<Record<FigureName, number>> = { max: this.#due.max };
     for (const [name, , at] of KINDS) found[name] = this.#due.percentile(at);
     if (!isPaced || this.#sent.count === 0) return found;
     for (const [, name, at] of KINDS) found[name] = this.#sent.percentile(at);
