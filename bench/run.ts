@@ -65,7 +65,10 @@ async function measured(group: Group, options: BenchOptions): Promise<ReportWork
   const reports: ReportWork[] = [];
   for (const { peers, ...rest } of running.works) {
     const work = { ...rest, peers: peers.filter(({ name }) => options.peers.includes(name)) };
-    const report = reportWork(work, await roundsOf(work, options.rounds, new Progress(options.rounds)));
+    if (work.peers.length === 0) continue;
+    const place = `${options.works.indexOf(work.name) + 1} of ${options.works.length}`;
+    const rows = await roundsOf(work, options.rounds, new Progress(place, options.rounds));
+    const report = reportWork(work, rows);
     console.log(`\n${tableOf(report)}\n`);
     reports.push(report);
   }

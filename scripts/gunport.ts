@@ -7,6 +7,7 @@
 import { parse } from './gunport/command.ts';
 import { ownVersion } from './gunport/version.ts';
 
+process.stdout.on('error', () => {}); // Whoever read it has gone: `| head`.
 process.exitCode = await run();
 
 async function run(): Promise<number> {

@@ -11,17 +11,23 @@ import type { Peer, Unit, Work } from './work.ts';
 const pretty = process.stdout.isTTY === true;
 
 export class Progress implements Watcher {
+  readonly #place: string;
   readonly #rounds: number;
   #round = '';
 
-  constructor(rounds: number) {
+  /** `place`: which of how many works it is. */
+  constructor(place: string, rounds: number) {
+    this.#place = place;
     this.#rounds = rounds;
   }
 
   /** Before each window. */
   window({ name: work }: Work, round: number, { label }: Peer): void {
     const name = `${work}, round ${round + 1} of ${this.#rounds}`;
-    if (pretty) process.stdout.write(`\r\x1b[K${styleText('dim', `${name}: ${label}`)}`);
+    if (pretty) {
+      const line = `${this.#place}: ${name}: ${label}`.slice(0, (process.stdout.columns || 80) - 1);
+      process.stdout.write(`\r\x1b[K${styleText('dim', line)}`);
+    }
     this.#round = name;
   }
 

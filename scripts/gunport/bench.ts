@@ -162,13 +162,16 @@ function labelOf({ reading, kind }: BenchCommand, peer: PeerName): string {
   return peer === 'gunport' && kind !== 'get' && reading !== 'events' ? `gunport, ${reading}` : LABELS[peer];
 }
 
+/** On the terminal first: a file that cannot be written costs nobody the figures. */
 async function tell(report: Report, { json, html }: BenchCommand): Promise<void> {
   const text = `${JSON.stringify(report, undefined, 2)}\n`;
+  process.stdout.write(json === '-' ? text : `${told(report)}\n`);
   if (json !== undefined && json !== '-') await writeFile(json, text);
   if (html !== undefined) await writeFile(html, pageOf(report));
-  process.stdout.write(json === '-' ? text : `${told(report)}\n`);
 }
 
+/** One line. Of several addresses that were tried Node gives an AggregateError without a message. */
 function describe(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(describe).join(', ');
   return error instanceof Error ? error.message : String(error);
 }

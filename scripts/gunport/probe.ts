@@ -95,11 +95,12 @@ async function windowOf({ command, links, load, intake, signal, progress }: Roun
     const { messages, bytes } = intake;
     const early = ended;
     const clocks = took(messages);
-    const sizes = intake.sizes.at(0, 0.5, 0.99, 1);
+    const all = intake.sizes.copy(); // More comes until the links are closed.
+    const sizes = all.at(0, 0.5, 0.99, 1);
     await load?.finish();
     return {
       sample: sampleOf(clocks, { messages, bytes, sizes }, load, command.rate !== undefined),
-      sizes: intake.sizes,
+      sizes: all,
       recorder: load?.recorder,
       notes: [...(load ? notesOf(load, command) : []), ...links.notes()],
       late: load?.late(99),

@@ -20,6 +20,13 @@ export class Sizes {
     }
   }
 
+  /** As of now. */
+  copy(): Sizes {
+    const copy = new Sizes();
+    copy.addAll(this);
+    return copy;
+  }
+
   clear(): void {
     this.#exact.fill(0);
     this.#large.clear();

@@ -3,7 +3,7 @@
 // Invariant: an answer is counted when its body has come; the server may close a connection after any answer, as HTTP
 // lets it, and the pool opens another.
 
-import { open, Pool } from '../../lib/index.ts';
+import { open, Pool, type PooledRequest } from '../../lib/index.ts';
 import type { BenchCommand } from './command.ts';
 import type { Intake } from './intake.ts';
 import type { Links } from './link.ts';
@@ -35,12 +35,19 @@ export async function openWeb(command: BenchCommand, intake: Intake): Promise<Li
   pool.configure(url, { minConnections: connections });
   await pool.awaitUp(url, { timeout: OPENING });
   const statuses = new Map<number, number>();
+  const ending = new AbortController();
   return {
-    lanes: Array.from({ length: connections }, () => laneOf(pool, command, intake, statuses)),
+    lanes: Array.from({ length: connections }, () =>
+      laneOf(() => get(pool, command, ending.signal), intake, statuses),
+    ),
     say: () => {},
     gone: new Promise(() => {}),
     notes: () => [`answers by status, with those of the warm-up: ${listOf(statuses)}`],
-    close: () => pool.close(),
+    close: () => {
+      // What still waits for an answer would be waited for.
+      ending.abort();
+      return pool.close();
+    },
   };
 }
 
@@ -49,19 +56,18 @@ function listOf(statuses: ReadonlyMap<number, number>): string {
   return sorted.map(([status, count]) => `${status}: ${count}`).join(', ');
 }
 
-function laneOf(
-  pool: Pool,
-  { url, headers }: BenchCommand,
-  intake: Intake,
-  statuses: Map<number, number>,
-): Lane {
-  const get = async (): Promise<void> => {
-    const stream = await pool.get(url, { headers, headersTimeout: PATIENCE });
+function get(pool: Pool, { url, headers }: BenchCommand, signal: AbortSignal): PooledRequest {
+  return pool.get(url, { headers, headersTimeout: PATIENCE, signal });
+}
+
+function laneOf(ask: () => PooledRequest, intake: Intake, statuses: Map<number, number>): Lane {
+  const exchange = async (): Promise<void> => {
+    const stream = await ask();
     let size = 0;
     for await (const chunk of stream) size += chunk.byteLength;
     intake.take(size);
     const status = stream.status ?? 0;
     statuses.set(status, (statuses.get(status) ?? 0) + 1);
   };
-  return { exchange: (done) => void get().then(() => done(), done) };
+  return { exchange: (done) => void exchange().then(() => done(), done) };
 }

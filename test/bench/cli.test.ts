@@ -177,6 +177,17 @@ describe('gunport bench', function () {
     expect(server.taken).to.equal(3);
   });
 
+  it('takes a certificate that nobody vouches for where it is told to', async () => {
+    const url = await serve(echo, { secure: true });
+    for (const peer of ['gunport', 'ws']) {
+      const refused = await gunport('bench', url, '--peers', peer, ...SHORT);
+      expect(refused.errors).to.match(/^gunport: wss:\/\/localhost:\d+\/: .*(certificate|TLS).*\n$/);
+      expect(refused.code).to.equal(1);
+      const { figures } = await reported(url, '--echo', '--peers', peer, '--insecure', ...SHORT);
+      expect(figures.p50).to.be.above(0);
+    }
+  });
+
   it('times pings beside a feed', async () => {
     const { figures } = await reported(await serve(feed), '--ping', '--rate', '100', ...SHORT);
     expect(figures.rate).to.be.above(100);
@@ -257,6 +268,19 @@ describe('gunport bench', function () {
     expect(code).to.equal(1);
   });
 
+  it('says of a file that it cannot be written, and has told the figures', async () => {
+    const { code, output, errors } = await gunport(
+      'bench',
+      await serve(feed),
+      ...SHORT,
+      '--json',
+      '/no/such/file',
+    );
+    expect(output).to.match(/^rate /m);
+    expect(errors).to.match(/^gunport: ENOENT.*'\/no\/such\/file'\n$/);
+    expect(code).to.equal(1);
+  });
+
   describe('of http:', () => {
     let web: Server;
     let url: string;
@@ -291,6 +315,16 @@ describe('gunport bench', function () {
         expect(report.works[0]?.notes?.join()).to.match(/200: \d+, 503: \d+/);
       }
       expect(new Set(heard)).to.deep.equal(new Set(['me']));
+    });
+
+    it('ends where the server does not answer any more', async () => {
+      web.removeAllListeners('request').on('request', (_, response) => {
+        if (heard.push('asked') < 20) response.end('x');
+      });
+      const { report, figures } = await reported(url, ...SHORT, '--rate', '100', '--warmup', '0ms');
+      expect(report.works[0]?.notes?.join()).to.match(/\d+ requests had no answer by the end/);
+      // It waited for them for two seconds.
+      expect(figures.max).to.be.above(1_900_000);
     });
   });
 });
