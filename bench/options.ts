@@ -10,6 +10,8 @@ export interface BenchOptions extends Settings {
   /** Names of the works to do. */
   readonly works: readonly string[];
   readonly peers: readonly string[];
+  /** They were asked for by name. */
+  readonly named: boolean;
   /** Where to write all figures as JSON. */
   readonly json: string | undefined;
   /** Where to write the report as a page with plots. */
@@ -30,7 +32,7 @@ export const USAGE: string = `usage: npm run bench -- [options]
   --rounds N        rounds, each with one window of each peer (default 7)
   --window MS       length of a measured window (default 500)
   --warmup MS       time from open to the window's start (default 250)
-  --quick           3 rounds, windows of 300 ms after 150 ms, where not given otherwise
+  --quick           3 rounds, windows of 250 ms after 100 ms, and fewer peers, where not given otherwise
   --mib N           length of a download in MiB (default 1024, with --quick 256)
   --only A,B        works: ${WORK_NAMES.join(', ')}
   --peers A,B       peers: ${PEER_NAMES.join(', ')}
@@ -46,11 +48,12 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   return {
     quick,
     rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
-    window: integer('--window', values.window, quick ? 300 : 500, [10, 60_000]),
-    warmup: integer('--warmup', values.warmup, quick ? 150 : 250, [0, 60_000]),
+    window: integer('--window', values.window, quick ? 250 : 500, [10, 60_000]),
+    warmup: integer('--warmup', values.warmup, quick ? 100 : 250, [0, 60_000]),
     mib: integer('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
     works: list('--only', values.only, WORK_NAMES),
     peers: list('--peers', values.peers, PEER_NAMES),
+    named: values.peers !== undefined,
     json: values.json,
     html: values.html,
     functions: values.functions ?? false,

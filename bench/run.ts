@@ -63,8 +63,9 @@ async function measured(group: Group, options: BenchOptions): Promise<ReportWork
   if (names.length === 0) return [];
   await using running = await group.start(names, options);
   const reports: ReportWork[] = [];
-  for (const { peers, ...rest } of running.works) {
-    const work = { ...rest, peers: peers.filter(({ name }) => options.peers.includes(name)) };
+  for (const { peers, quick, ...rest } of running.works) {
+    const asked = options.quick && !options.named ? (quick ?? options.peers) : options.peers;
+    const work = { ...rest, peers: peers.filter(({ name }) => asked.includes(name)) };
     if (work.peers.length === 0) continue;
     const place = `${options.works.indexOf(work.name) + 1} of ${options.works.length}`;
     const rows = await roundsOf(work, options.rounds, new Progress(place, options.rounds));

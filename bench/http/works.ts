@@ -12,6 +12,7 @@ import { type Asking, HTTP_PEER_NAMES, HTTP_PEERS } from './peers.ts';
 const GETS: Unit = { rate: 'k GET/s', per: 1_000 };
 const MIBS: Unit = { rate: 'MiB/s', per: 1 };
 const BASE = { peer: 'undici', label: 'undici on main' };
+const QUICK = ['gunport', 'undici'];
 
 const TARGETS: Readonly<Partial<Record<HttpName, readonly Target[]>>> = {
   get: [{ peer: 'gunport', figure: 'rate', least: 0.8 }],
@@ -71,7 +72,7 @@ function asked(name: HttpName, label: string, asking: Asking, times: Times): Wor
     return { name: peer, label, measure: () => measure(timed, SMALL.length, times) };
   });
   const columns = asking.atOnce === 1 ? [...STANDARD, 'p50' as const, 'p99' as const] : STANDARD;
-  return { name, label, unit: GETS, base: BASE, peers, columns };
+  return { name, label, unit: GETS, base: BASE, peers, columns, quick: QUICK };
 }
 
 function fetched(name: HttpName, label: string, large: Large): Work {
@@ -80,5 +81,5 @@ function fetched(name: HttpName, label: string, large: Large): Work {
     const { label, open } = DOWNLOADERS[peer];
     return { name: peer, label, measure: () => measureWhole(() => open(large), large.bytes) };
   });
-  return { name, label, unit: MIBS, base: BASE, peers };
+  return { name, label, unit: MIBS, base: BASE, peers, quick: QUICK };
 }

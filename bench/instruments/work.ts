@@ -66,6 +66,8 @@ export interface Work {
   /** Who all are compared with. */
   readonly base: { readonly peer: string; readonly label: string };
   readonly peers: readonly Peer[];
+  /** Names of those that a quick run has, where `--peers` does not say. Default: all. */
+  readonly quick?: readonly string[];
   /** Figures that are shown, in this order. Default: STANDARD. */
   readonly columns?: readonly FigureName[];
   readonly targets?: readonly Target[];

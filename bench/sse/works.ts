@@ -69,7 +69,14 @@ function workOf(ready: SseReady, settings: Settings): Work {
     return { name: peer, label, measure: () => measure((tally) => open(ready, tally), SIZE, settings) };
   });
   const base = { peer: 'parser', label: 'eventsource-parser on main' };
-  return { name: 'sse', label: `${SIZE} B server-sent events`, unit: EVENTS, base, peers };
+  return {
+    name: 'sse',
+    label: `${SIZE} B server-sent events`,
+    unit: EVENTS,
+    base,
+    peers,
+    quick: ['sse', 'parser'],
+  };
 }
 
 /** An event is in hand. */
