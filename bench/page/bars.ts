@@ -35,7 +35,7 @@ const ROW = 38;
 const BAR_AT = 19;
 const BAR = 11;
 const FOOT = 22;
-/** So many times the next longest, or the base where less is better, and a bar is broken. */
+/** So many times the longest of gunport and the base, and a bar is broken. */
 const BROKEN_MORE = 2;
 const BROKEN_LESS = 4;
 
@@ -104,15 +104,14 @@ function breakAt(top: number): string {
   return element('svg', { x: '88%', overflow: 'visible' }, ...inner);
 }
 
-/** The longest bar that is drawn whole. */
+/** The longest bar that is drawn whole: gunport's and the base's always are. */
 function axisEnd(bars: readonly Bar[], less: boolean): number {
-  const values = bars.flatMap(({ value, high }) => (value === undefined ? [] : [Math.max(value, high)]));
-  const sorted = values.sort((a, b) => b - a);
-  const base = bars.find(({ tone }) => tone === 'base')?.value;
-  if (less && base) {
-    const limit = base * BROKEN_LESS;
-    return Math.max(base, ...sorted.filter((value) => value <= limit));
-  }
-  const [longest = 0, next = longest] = sorted;
-  return longest > next * BROKEN_MORE && sorted.length > 2 ? next : longest;
+  const longest = (some: readonly Bar[]): number =>
+    Math.max(0, ...some.map(({ value, high }) => (value === undefined ? 0 : Math.max(value, high))));
+  const others = bars.filter(({ tone }) => tone === 'other');
+  const compared = bars.filter(({ tone }) => tone !== 'other');
+  const limit = longest(compared) * (less ? BROKEN_LESS : BROKEN_MORE);
+  if (limit === 0) return longest(others);
+  const whole = others.filter(({ value }) => value === undefined || value <= limit);
+  return Math.max(longest(compared), longest(whole));
 }
