@@ -18,6 +18,12 @@ export interface MailboxReader {
 
 /** Memory below this is cheaper to drop than to send home. */
 const WORTH_RETURNING = 256 * 1024;
+/** So many small parcels may be read before their process is told: fewer than make it wait. */
+const UNTOLD = 2;
+/** Parcels up to this many bytes of memory are small. */
+const SMALL = 4 * 1024;
+/** And no later than after so many milliseconds. */
+const LATE = 5;
 
 /** @internal */
 export class Mailbox {
@@ -29,6 +35,8 @@ export class Mailbox {
   readonly #acked = new Map<number, number>();
   readonly #untold = new Set<number>();
   #ackScheduled = false;
+  #smallUntold = 0;
+  #late: NodeJS.Timeout | undefined;
   #recycled: Uint8Array[] = [];
   #casts: HttpCast[] = [];
   #castMemory: (ArrayBuffer | MessagePort)[] = [];
@@ -104,6 +112,9 @@ export class Mailbox {
 
   post(cast: Cast, transfer?: readonly (ArrayBuffer | MessagePort)[]): void {
     this.#flushCasts();
+    // One post in place of two, of which each would wake its thread.
+    if (cast.type === 'send' && this.#untold.size > 0 && this.#recycled.length === 0)
+      cast.read = this.#read();
     this.#port.postMessage(cast, transfer);
   }
 
@@ -126,12 +137,17 @@ export class Mailbox {
 
   /** A parcel was read to its end: they are counted, since two streams may be read in any order. Told to the process
    *  from the next turn of the loop: an acknowledgement inside the reader's own turn brings the next flood before its
-   *  timers have run (1 155 ms of lag, not 24). */
-  parcelRead(stream: number, recycle?: Uint8Array): void {
+   *  timers have run (1 155 ms of lag, not 24). That of a few small ones waits for a cast to ride with.
+   *  `bytes`: of its memory. */
+  parcelRead(stream: number, recycle?: Uint8Array, bytes: number = Number.POSITIVE_INFINITY): void {
     this.#acked.set(stream, this.acked(stream) + 1);
     this.#untold.add(stream);
     if (recycle && recycle.buffer.byteLength >= WORTH_RETURNING) this.#recycled.push(recycle);
     if (this.#ackScheduled) return;
+    if (bytes <= SMALL && ++this.#smallUntold <= UNTOLD) {
+      this.#late ??= setTimeout(() => this.#tellLate(), LATE).unref();
+      return;
+    }
     this.#ackScheduled = true;
     setImmediate(() => {
       this.#ackScheduled = false;
@@ -141,8 +157,7 @@ export class Mailbox {
 
   flushAcks(): void {
     if (this.#untold.size === 0) return;
-    const read = [...this.#untold].flatMap((stream) => [stream, this.acked(stream)]);
-    this.#untold.clear();
+    const read = this.#read();
     const slabs = this.#recycled;
     this.#recycled = [];
     if (slabs.length === 0) this.post({ type: 'ack', read });
@@ -152,6 +167,20 @@ export class Mailbox {
         { type: 'ack', read, slabs },
         slabs.map((slab) => slab.buffer as ArrayBuffer),
       );
+  }
+
+  /** Of which the process has not been told: stream, count, stream, count … */
+  #read(): number[] {
+    const read: number[] = [];
+    for (const stream of this.#untold) read.push(stream, this.acked(stream));
+    this.#untold.clear();
+    this.#smallUntold = 0;
+    return read;
+  }
+
+  #tellLate(): void {
+    this.#late = undefined;
+    if (this.#attached) this.flushAcks();
   }
 
   ref(): void {

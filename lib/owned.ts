@@ -172,7 +172,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
       readable: () => this.hold.assertUsable(),
       post: (cast, memory) => this.post(cast, memory),
       cast: (cast, memory) => this.#mailbox.cast(cast, memory),
-      parcelRead: (stream, slab) => this.#mailbox.parcelRead(stream, slab),
+      parcelRead: (stream, slab, bytes) => this.#mailbox.parcelRead(stream, slab, bytes),
       acked: (stream) => this.#mailbox.acked(stream),
       reading: () => this.#holdOpen(),
       reclaim: (error) => this.hold.reclaim(error),

@@ -21,8 +21,8 @@ export type Way = 'iterator' | 'batches' | 'await' | 'events';
 
 /** What a queue asks of its stream. */
 export interface QueueHost<M> {
-  /** A parcel was read to its end; `slab` is free again when it was borrowed. */
-  parcelRead(slab?: Uint8Array): void;
+  /** A parcel was read to its end; `slab` is free again when it was borrowed; it was in `bytes` of memory. */
+  parcelRead(slab?: Uint8Array, bytes?: number): void;
   /** A mark was reached by the reader, in its place between two messages. */
   passed(mark: M): void;
   /** Somebody began to read, or stopped. */
@@ -273,7 +273,7 @@ export class Queue<M> {
   #parcelRead({ texts, slab }: Parcel): void {
     this.#head++;
     this.#front = undefined;
-    this.#host.parcelRead(texts ? slab : undefined);
+    this.#host.parcelRead(texts ? slab : undefined, slab.byteLength);
   }
 
   #clear(): void {

@@ -8,6 +8,9 @@ import { Layout } from './layout.ts';
 import { checkBuffered, checkSendable, lay, type Sendable } from './sendable.ts';
 import type { Cast } from './wire.ts';
 
+/** With no more under way, the process tells late that it has left: a quarter of `maxBuffered` at most. */
+const LITTLE = 16 * 1024;
+
 /** @internal */
 export class Sending {
   readonly #stream: number;
@@ -67,14 +70,17 @@ export class Sending {
     if (this.#layout.bytes === 0) return;
     const { image, messages, bytes } = this.#layout.take();
     this.#sent += bytes;
+    const stream = this.#stream;
+    const unhurried = this.#sent - this.#flushed <= Math.min(LITTLE, this.#maxBuffered / 4);
     const type = secret ? 'sendSecret' : 'send';
     // The layout hands over memory of its own.
-    this.#post({ type, stream: this.#stream, image, messages }, [image.buffer as ArrayBuffer]);
+    this.#post({ type, stream, image, messages, unhurried }, [image.buffer as ArrayBuffer]);
   }
 
   /** Resolves when all that was sent until now has left the process. */
   drained(options: WaitOptions): Promise<void> {
     this.flush();
+    if (this.#flushed < this.#sent) this.#post({ type: 'askSent', stream: this.#stream }, []);
     return this.#drains.wait(this.#sent, this.#flushed, options);
   }
 

@@ -163,6 +163,11 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
     return this.#sending.totals;
   }
 
+  /** @internal */
+  protected sentSoFar(bytes: number): void {
+    this.#sending.gone(bytes);
+  }
+
   /** A pong, bytes that have left, or what its handler tells. @internal */
   protected told(notice: Notice & { type: 'pong' | 'sent' | 'notified' | 'fault' }): void {
     if (notice.type === 'pong') this.#pings.answered(notice.id, notice.rtt);

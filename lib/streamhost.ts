@@ -22,7 +22,7 @@ export interface StreamHost {
   post(cast: Cast, transfer?: readonly (ArrayBuffer | MessagePort)[]): void;
   /** The same, together with what else arises in this turn. */
   cast(cast: HttpCast, transfer: readonly (ArrayBuffer | MessagePort)[]): void;
-  parcelRead(stream: number, slab?: Uint8Array): void;
+  parcelRead(stream: number, slab?: Uint8Array, bytes?: number): void;
   /** Parcels of a stream read to their end, cumulative. */
   acked(stream: number): number;
   /** Somebody reads, or nobody does any more. */

@@ -12,6 +12,7 @@ import type { Carried, HandlingCast, HandlingNotice, ValueForm } from './handlin
 import type { Hop, HttpCast, HttpNotice, HttpRecord, HttpSettings } from './httpwire.ts';
 import type { ModuleReference } from './options.ts';
 import type { AdviceCast, AdviceQuestion, RetrySettings } from './retrywire.ts';
+import type { SendCast } from './sendwire.ts';
 import type {
   ConnectionCounters,
   ConnectionStatus,
@@ -95,8 +96,7 @@ export type Cast =
   | HttpCast
   // several that arose in one turn, in order
   | { readonly type: 'casts'; readonly casts: readonly HttpCast[] }
-  // frames with room for the mask, laid end to end; the process masks and writes them
-  | { readonly type: 'send'; readonly stream: number; readonly image: Uint8Array; readonly messages: number }
+  | SendCast
   // cumulative: how many parcels of each stream were read to their end; slabs that were borrowed come home with it
   | {
       readonly type: 'ack';
@@ -155,6 +155,8 @@ export interface Parcel {
   readonly ascii: boolean;
   /** Payload bytes in it: what counts against the credit. */
   readonly bytes: number;
+  /** As in 'sent', which rides along; once it was told, it means nothing. */
+  readonly sent?: number | undefined;
   /** They are values; undefined: texts and bytes. */
   readonly values?: ValueForm | undefined;
   /** The one value in it, in place of bytes in the slab. */

@@ -65,7 +65,7 @@ export class WsStream<C = unknown, M = Message>
     this.#replies = new Replies(record.replies);
     this.closed = this.#ending.closed;
     this.#queue = new Queue<StreamMark>({
-      parcelRead: (slab) => (this.inline ? this.inline.read() : host.parcelRead(this.id, slab)),
+      parcelRead: (slab, bytes) => (this.inline ? this.inline.read() : host.parcelRead(this.id, slab, bytes)),
       passed: (mark) => this.#passed(mark),
       reading: () => {
         host.reading();
@@ -188,6 +188,7 @@ export class WsStream<C = unknown, M = Message>
 
   /** One notice of the process about this stream. @internal */
   notice(notice: Notice): void {
+    if (notice.type === 'parcel' && notice.sent !== undefined) this.sentSoFar(notice.sent);
     const cancelled = this.#error?.code === 'ERR_GUNPORT_CANCELLED';
     if (notice.type === 'parcel' && (cancelled || this.#state === 'closing')) {
       // Too late to be delivered, and it counts as read: the process must go on to the close behind it.

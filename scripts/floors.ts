@@ -73,7 +73,8 @@ const HOUSE = `
   3 process  workers/driver.ts workers/websocket.ts
   3 process  workers/requests.ts
   2 process  workers/streams.ts
-  2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/transport.ts workers/front.ts
+  2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/leaving.ts workers/transport.ts
+  2 process  workers/front.ts
   2 process  workers/connected.ts workers/roads/secureoptions.ts
   2 process  workers/entry.ts workers/cookies/linkcookies.ts
   2 process  workers/renewing.ts
@@ -131,7 +132,7 @@ const HOUSE = `
   1 shared   lib/protocol/backoff.ts
   1 shared   lib/wire.ts
   1 shared   lib/session/states.ts
-  1 shared   lib/handling/handlingwire.ts lib/retrywire.ts lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts
+  1 shared   lib/handling/handlingwire.ts lib/retrywire.ts lib/sendwire.ts lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts
   0 shared   lib/checks.ts lib/byid.ts lib/events/eventtypes.ts lib/sentevents.ts
   0 shared   lib/options.ts
   0 shared   lib/backoffoptions.ts

@@ -78,10 +78,13 @@ export class Casts {
         return requests.serve();
       case 'send':
       case 'sendSecret':
+        if (cast.read) streams.acked(cast.read);
         return streams.send(cast, this.#host.lastError());
       case 'ack':
         for (const slab of cast.slabs ?? []) giveSlab(slab);
         return streams.acked(cast.read);
+      case 'askSent':
+        return streams.webSocket(cast.stream)?.socket?.askSent();
       case 'flow':
         return streams.topUp(cast.stream, cast.add);
       case 'upgrade':

@@ -4,6 +4,7 @@
 
 import { ConnectionError, endedError, fromRecord, GunportError, StreamError } from '../lib/errors.ts';
 import type { HttpNotice } from '../lib/httpwire.ts';
+import type { SentFrames } from '../lib/sendwire.ts';
 import type { StreamState } from '../lib/types.ts';
 import type { Closed, DownRecord, Upgraded, WsRecord, WsSettings } from '../lib/wire.ts';
 import type { HandledOutbox } from './handling.ts';
@@ -40,7 +41,9 @@ export interface Entry {
 /** A WebSocket, or what will become one. */
 export interface Socket extends HandledSocket {
   /** Frames laid out by the owner, room for the mask left. */
-  send(image: Uint8Array, messages: number, secret: boolean): void;
+  send(frames: SentFrames): void;
+  /** The owner waits until what it has sent has left. */
+  askSent(): void;
   ping(id: number, payload: Uint8Array | undefined): void;
   /** Starts the closing handshake; false where there is nobody yet to say goodbye to. `keep`: what is held for the owner
    *  stays. */
@@ -163,7 +166,15 @@ export function closeEntry(
 export function standIn(cancel: () => void): Socket {
   const nothing = (): void => {};
   return {
-    ...{ send: nothing, ping: nothing, close: () => false, cancel, credit: nothing, hold: nothing },
+    ...{
+      send: nothing,
+      askSent: nothing,
+      ping: nothing,
+      close: () => false,
+      cancel,
+      credit: nothing,
+      hold: nothing,
+    },
     ...{
       giveUp: nothing,
       reveal: nothing,

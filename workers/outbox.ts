@@ -41,6 +41,7 @@ export class Outbox {
   #paused = false;
   #resumedAt = 0;
   #drained: (() => void)[] = [];
+  #carried: () => number | undefined = () => undefined;
 
   constructor(post: Post, host: OutboxHost) {
     this.#post = post;
@@ -85,6 +86,11 @@ export class Outbox {
   /** Messages with their order; `seq` is set here. */
   parcel(parcel: Omit<Parcel, 'seq' | 'type'>): void {
     this.ordered({ type: 'parcel', seq: 0, ...parcel });
+  }
+
+  /** Asked whenever a parcel is posted, for bytes that have left the process. */
+  carry(sent: () => number | undefined): void {
+    this.#carried = sent;
   }
 
   /** Behind everything that waits. */
@@ -199,7 +205,9 @@ export class Outbox {
     // Both are memory of their own: slabs.ts and intake.ts make no other.
     const memory: (ArrayBuffer | MessagePort)[] = [slab.buffer as ArrayBuffer, index.buffer as ArrayBuffer];
     if (parcel.carried) memory.push(...parcel.carried.transfer);
-    this.#post({ ...parcel, seq: this.#posted }, memory);
+    const sent = this.#carried();
+    const seq = this.#posted;
+    this.#post(sent === undefined ? { ...parcel, seq } : { ...parcel, seq, sent }, memory);
     return undefined;
   }
 }

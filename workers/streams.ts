@@ -5,8 +5,9 @@
 
 import { ById } from '../lib/byid.ts';
 import { ConnectionError, type GunportError, StreamError, toRecord } from '../lib/errors.ts';
+import type { SentFrames } from '../lib/sendwire.ts';
 import type { StreamInfo } from '../lib/types.ts';
-import type { Cast, Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.ts';
+import type { Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.ts';
 import { type Entry, endOfStream, NO_CLOSE, recordOf } from './entry.ts';
 import type { Exchange } from './exchange.ts';
 import type { HandledOutbox } from './handling.ts';
@@ -222,12 +223,12 @@ export class Streams {
   }
 
   /** Frames of the owner's. */
-  send(cast: Cast & { type: 'send' | 'sendSecret' }, lastError: GunportError | undefined): void {
-    const { type, stream, image, messages } = cast;
+  send(frames: SentFrames, lastError: GunportError | undefined): void {
+    const { stream, image } = frames;
     const entry = this.webSocket(stream);
     if (!entry) return;
     entry.received += image.byteLength;
-    if (entry.socket) entry.socket.send(image, messages, type === 'sendSecret');
+    if (entry.socket) entry.socket.send(frames);
     // On the way when the socket was lost.
     else this.dropped(entry, lastError);
   }

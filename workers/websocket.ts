@@ -31,11 +31,13 @@ import {
   type WsState,
   type WsStep,
 } from '../lib/protocol/websocket.ts';
+import type { SentFrames } from '../lib/sendwire.ts';
 import type { Closed, WsSettings } from '../lib/wire.ts';
 import { Deflater, type Inflated, Inflater } from './deflate.ts';
 import type { Socket } from './entry.ts';
 import { Intake } from './intake.ts';
 import { Keepalive } from './keepalive.ts';
+import { Leaving } from './leaving.ts';
 import type { Outbox } from './outbox.ts';
 import type { FrameProbe } from './probes/frameprobe.ts';
 import type { Counters, Sink, Transport } from './socket.ts';
@@ -70,14 +72,13 @@ export class WebSocketDriver implements Sink, Socket {
   readonly #limits: WsLimits;
   readonly #intake: Intake;
   readonly #keepalive: Keepalive;
+  readonly #leaving: Leaving;
   readonly #inflater: Inflater | undefined;
   readonly #deflater: Deflater | undefined;
   #state: WsState = OPEN;
   /** Parts of a message that comes in fragments. */
   #parts: Uint8Array[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #gone: number;
-  #goneDue: NodeJS.Immediate | undefined;
   #creditDue: NodeJS.Immediate | undefined;
 
   constructor(stream: number, ws: WsSettings, negotiated: Negotiated | undefined, host: WebSocketHost) {
@@ -85,7 +86,7 @@ export class WebSocketDriver implements Sink, Socket {
     this.#stream = stream;
     this.#ws = ws;
     this.#host = host;
-    this.#gone = host.sentBefore;
+    this.#leaving = new Leaving(stream, host.outbox, host.sentBefore);
     this.#limits = { maxPayload, maxFragments, deflate: negotiated !== undefined };
     const most = negotiated ? INFLATE_MOST : Number.POSITIVE_INFINITY;
     this.#intake = new Intake(stream, host.outbox, host.counters, { maxPayload, most });
@@ -268,12 +269,18 @@ export class WebSocketDriver implements Sink, Socket {
 
   // ── out ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  send(image: Uint8Array, messages: number, secret: boolean): void {
+  send({ type, image, messages, unhurried }: SentFrames): void {
     // Dropped: the end that the owner is told of tells it too.
     if (this.#state.name !== 'open') return;
-    this.#write(image, messages, this.#host.frames.laid(image, secret), (error) => {
-      if (!error) this.#left(image.byteLength);
+    const { byteLength } = image;
+    this.#leaving.given(byteLength);
+    this.#write(image, messages, this.#host.frames.laid(image, type === 'sendSecret'), (error) => {
+      if (!error) this.#leaving.left(byteLength, unhurried);
     });
+  }
+
+  askSent(): void {
+    this.#leaving.asked();
   }
 
   get pending(): number {
@@ -342,7 +349,7 @@ export class WebSocketDriver implements Sink, Socket {
   stop(): void {
     this.#state = { name: 'done' };
     this.#host.frames.broken();
-    this.#tellGone();
+    this.#leaving.stop();
     clearTimeout(this.#timer);
     clearImmediate(this.#creditDue);
     this.#keepalive.stop();
@@ -357,19 +364,6 @@ export class WebSocketDriver implements Sink, Socket {
     maskImage(frame, randomKey);
     this.#host.transport.write(frame);
     this.#host.frames.control(opcode, payload);
-  }
-
-  /** Bytes of image have left the process; the owner is told once a turn. */
-  #left(bytes: number): void {
-    this.#gone += bytes;
-    this.#goneDue ??= setImmediate(() => this.#tellGone());
-  }
-
-  #tellGone(): void {
-    if (this.#goneDue === undefined) return;
-    clearImmediate(this.#goneDue);
-    this.#goneDue = undefined;
-    this.#host.outbox.reply({ type: 'sent', stream: this.#stream, bytes: this.#gone });
   }
 }
 

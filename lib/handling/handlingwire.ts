@@ -22,14 +22,7 @@ export type HandlingNotice =
 
 /** owner → process */
 export type HandlingCast =
-  // as 'send', of a handler on the owner's thread; it is not shown to who listens to frames, and nor is what comes until
-  // 'reveal'
-  | {
-      readonly type: 'sendSecret';
-      readonly stream: number;
-      readonly image: Uint8Array;
-      readonly messages: number;
-    }
+  // after a 'sendSecret': what comes is shown again
   | { readonly type: 'reveal'; readonly stream: number }
   // the owner's end of a line to the handler's `api`; comlink is spoken on it
   | { readonly type: 'remote'; readonly stream: number; readonly port: MessagePort }
