@@ -73,7 +73,7 @@ const HOUSE = `
   3 process  workers/driver.ts workers/websocket.ts
   3 process  workers/requests.ts
   2 process  workers/streams.ts
-  2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/leaving.ts workers/transport.ts
+  2 process  workers/exchange.ts workers/intake.ts workers/keepalive.ts workers/leaving.ts workers/dialogue.ts workers/transport.ts
   2 process  workers/front.ts
   2 process  workers/connected.ts workers/roads/secureoptions.ts
   2 process  workers/entry.ts workers/cookies/linkcookies.ts

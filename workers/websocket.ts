@@ -34,6 +34,7 @@ import {
 import type { SentFrames } from '../lib/sendwire.ts';
 import type { Closed, WsSettings } from '../lib/wire.ts';
 import { Deflater, type Inflated, Inflater } from './deflate.ts';
+import { Dialogue } from './dialogue.ts';
 import type { Socket } from './entry.ts';
 import { Intake } from './intake.ts';
 import { Keepalive } from './keepalive.ts';
@@ -73,6 +74,7 @@ export class WebSocketDriver implements Sink, Socket {
   readonly #intake: Intake;
   readonly #keepalive: Keepalive;
   readonly #leaving: Leaving;
+  readonly #dialogue = new Dialogue();
   readonly #inflater: Inflater | undefined;
   readonly #deflater: Deflater | undefined;
   #state: WsState = OPEN;
@@ -116,6 +118,7 @@ export class WebSocketDriver implements Sink, Socket {
   received(length: number): void {
     this.#intake.filled(length);
     this.#run();
+    this.#dialogue.heard('peer');
   }
 
   ended(): void {
@@ -277,6 +280,7 @@ export class WebSocketDriver implements Sink, Socket {
     this.#write(image, messages, this.#host.frames.laid(image, type === 'sendSecret'), (error) => {
       if (!error) this.#leaving.left(byteLength, unhurried);
     });
+    this.#dialogue.heard('owner');
   }
 
   askSent(): void {
