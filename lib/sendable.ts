@@ -18,6 +18,8 @@ export function checkSendable(data: unknown): asserts data is Sendable {
 /** One message, as a frame. @internal */
 export function lay(data: Sendable, layout: Layout): void {
   if (typeof data === 'string') layout.text(data);
+  // As it is: a view of it would be garbage, and take longer than the copy.
+  else if (data instanceof Uint8Array) layout.binary(data);
   else if (ArrayBuffer.isView(data)) {
     layout.binary(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   } else layout.binary(new Uint8Array(data));
