@@ -11,12 +11,16 @@ import type { ProcessInfo } from '../lib/wire.ts';
 import type { Reading } from './reading.ts';
 import type { Transport } from './socket.ts';
 
+/** What is written in one turn behind its first write is gathered up to so many bytes. */
+const GATHERED = 16 * 1024;
+
 /** A connected socket. */
 export class SocketTransport implements Transport {
   readonly #socket: net.Socket;
   readonly #reading: Reading;
   readonly #info: ReturnType<Transport['info']>;
   #destroyed = false;
+  #turn: 'fresh' | 'written' | 'gathering' = 'fresh';
 
   /** `under`: what is known of the transport that a TLS socket stands on. */
   constructor(socket: net.Socket, reading: Reading, under?: ReturnType<Transport['info']>) {
@@ -50,8 +54,30 @@ export class SocketTransport implements Transport {
       if (done) process.nextTick(done, dropped());
       return;
     }
+    this.#gather(bytes.byteLength);
     // A write that was under way when its socket broke is called back without an error.
     socket.write(bytes, done && ((error) => done(error ?? (socket.destroyed ? dropped() : undefined))));
+  }
+
+  /** The first write of a turn leaves at once, and what follows it in one write: each is a call of the kernel, which
+   *  takes longer than all that was done to make it. */
+  #gather(bytes: number): void {
+    if (this.#turn === 'fresh') {
+      this.#turn = 'written';
+      setImmediate(() => this.#endTurn());
+    } else if (this.#turn === 'written' && bytes < GATHERED) {
+      this.#turn = 'gathering';
+      this.#socket.cork();
+    } else if (this.#turn === 'gathering' && this.#socket.writableLength + bytes > GATHERED) {
+      this.#turn = 'written';
+      this.#socket.uncork();
+    }
+  }
+
+  #endTurn(): void {
+    const gathered = this.#turn === 'gathering';
+    this.#turn = 'fresh';
+    if (gathered) this.#socket.uncork();
   }
 
   pause(): void {
@@ -71,6 +97,8 @@ export class SocketTransport implements Transport {
   }
 
   destroy(): void {
+    // What was written before goes to the kernel, as it would have without.
+    this.#endTurn();
     this.#destroyed = true;
     this.#reading.stop();
     this.#socket.destroy();
