@@ -8,14 +8,16 @@ import { parentPort, workerData } from 'node:worker_threads';
 export interface Ticking {
   /** Word 0: stop. Word 1: a tick is on its way. */
   readonly words: SharedArrayBuffer;
-  /** Of the first tick, in ns of process.hrtime, which all threads share. */
-  readonly from: bigint;
   /** In ms. */
   readonly interval: number;
 }
 
-const { words: memory, from, interval } = workerData as Ticking; // Made by pace.ts alone.
+/** When number 0 is due, in ns of process.hrtime, which all threads share; in every tick. */
+export type Tick = bigint;
+
+const { words: memory, interval } = workerData as Ticking; // Made by pace.ts alone.
 const words = new Int32Array(memory);
+const from: Tick = process.hrtime.bigint();
 let next = 0;
 // The other thread writes word 0 once, and takes word 1 back to 0 with each tick; no other memory depends on them.
 while (Atomics.load(words, 0) === 0) {
@@ -24,6 +26,6 @@ while (Atomics.load(words, 0) === 0) {
     Atomics.wait(words, 0, 0, next - now);
     continue;
   }
-  if (Atomics.exchange(words, 1, 1) === 0) parentPort?.postMessage(0);
+  if (Atomics.exchange(words, 1, 1) === 0) parentPort?.postMessage(from);
   next += Math.ceil((now - next + 1e-6) / interval) * interval;
 }

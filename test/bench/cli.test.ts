@@ -224,7 +224,7 @@ describe('gunport bench', function () {
       expect({ code, errors }).to.deep.equal({ code: 0, errors: '' });
       expect(output).to.not.include('\u001b');
       expect(output)
-        .to.match(/^rate +\d+ msg\/s$/m)
+        .to.match(/^rate +[\d.]+ msg\/s$/m)
         .and.to.match(/^size, p50 +64 B$/m);
       expect(output).to.match(/^from when it should have been sent( +\d[\d ]* (us|ms)){5}$/m);
       expect(output).to.match(/^from when it was sent( +\d[\d ]* (us|ms)){5}$/m);
