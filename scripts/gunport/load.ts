@@ -113,7 +113,6 @@ export class Load implements AsyncDisposable {
       // This lane is closed, and takes no more.
       this.#underway.delete(one);
       failed(error);
-      if (this.#from <= due) this.unanswered++;
     }
   }
 

@@ -91,7 +91,9 @@ async function windowOf({ command, links, load, intake, signal, progress }: Roun
     load?.begin();
     const took = begin();
     const window = command.duration / command.rounds;
+    const start = performance.now();
     const seconds = await watched(window, intake, over.signal, progress);
+    const elapsed = performance.now() - start;
     const { messages, bytes } = intake;
     const early = ended;
     const clocks = took(messages);
@@ -102,7 +104,7 @@ async function windowOf({ command, links, load, intake, signal, progress }: Roun
       sample: sampleOf(clocks, { messages, bytes, sizes }, load, command.rate !== undefined),
       sizes: all,
       recorder: load?.recorder,
-      notes: [...(load ? notesOf(load, command) : []), ...links.notes()],
+      notes: [...(load ? notesOf(load, command, elapsed) : []), ...links.notes()],
       late: load?.late(99),
       seconds,
       ended: early,
@@ -155,15 +157,16 @@ function sampleOf(
   return { rate, bytesRate, ...clocks, sizeMin, sizeP50, sizeP99, sizeMax, ...latencies };
 }
 
-function notesOf(load: Load, { kind, rate, duration, rounds }: BenchCommand): string[] {
+/** `elapsed`: of the window, in ms. */
+function notesOf(load: Load, { kind, rate }: BenchCommand, elapsed: number): string[] {
   const notes: string[] = [];
   const what = { feed: 'messages', echo: 'messages', ping: 'pings', get: 'requests' }[kind];
   if (load.unanswered > 0) {
     notes.push(`${load.unanswered} ${what} had no answer by the end, and count with their age by then`);
   }
   for (const [text, count] of load.failures) notes.push(`${count} ${what} failed: ${text}`);
-  const asked = ((rate ?? 0) * duration) / rounds / 1_000;
-  const slow = load.unanswered > asked * 0.01 || load.answered < asked * 0.95;
+  const asked = ((rate ?? 0) * elapsed) / 1_000;
+  const slow = load.unanswered > asked * 0.01 || load.answered < asked * 0.95 - 1;
   if (rate !== undefined && slow && load.failures.size === 0) {
     notes.push(`${rate}/s was not kept up: more --connections or --concurrency may help, if the server can`);
   }
