@@ -8,5 +8,6 @@ import { HTTP } from './http/works.ts';
 import type { Group } from './instruments/work.ts';
 import { SENDS } from './sends/works.ts';
 import { SSE } from './sse/works.ts';
+import { STARTUP } from './startup/works.ts';
 
-export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, HTTP, SSE];
+export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, STARTUP, HTTP, SSE];

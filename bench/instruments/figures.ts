@@ -39,7 +39,16 @@ export type FigureName =
   | 'sentP90'
   | 'sentP99'
   | 'sentP999'
-  | 'sentMax';
+  | 'sentMax'
+  | 'pong50'
+  | 'pong99'
+  | 'pongMax'
+  | 'late'
+  | 'feedRate'
+  | 'firstMs'
+  | 'loadMs'
+  | 'rssBytes'
+  | 'threadBytes';
 
 export const FIGURES: Readonly<Record<FigureName, Figure>> = {
   rate: {
@@ -137,6 +146,69 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
   sentP99: { head: 'p99 us as sent', says: '99 % of them', unit: 'us', better: 'less', form: 'whole' },
   sentP999: { head: 'p99.9 us as sent', says: '99.9 % of them', unit: 'us', better: 'less', form: 'whole' },
   sentMax: { head: 'max us as sent', says: 'the longest of them', unit: 'us', better: 'less', form: 'whole' },
+  pong50: {
+    head: 'pong p50',
+    says: 'half of the pings were answered within so long, in us',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+  },
+  pong99: {
+    head: 'pong p99',
+    says: '99 % of the pings were answered within so long, in us',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+    compared: true,
+  },
+  pongMax: {
+    head: 'pong max',
+    says: 'the latest answer to a ping, in us',
+    unit: 'us',
+    better: 'less',
+    form: 'whole',
+  },
+  late: {
+    head: 'late',
+    says: 'share of messages that were had more than 20 ms after they were sent',
+    unit: '%',
+    better: 'less',
+    form: 'percent',
+  },
+  feedRate: {
+    head: 'k msg/s',
+    says: 'messages delivered meanwhile, in thousands a second',
+    unit: 'k msg/s',
+    better: 'more',
+    form: 'whole',
+    scale: 1 / 1_000,
+  },
+  firstMs: {
+    head: 'first ms',
+    says: 'from before the import to the first message in hand',
+    unit: 'ms',
+    better: 'less',
+    form: 'digits',
+    compared: true,
+  },
+  loadMs: { head: 'load ms', says: 'the import alone', unit: 'ms', better: 'less', form: 'digits' },
+  rssBytes: {
+    head: 'RSS MiB',
+    says: 'resident memory of the process',
+    unit: 'MiB',
+    better: 'less',
+    form: 'digits',
+    compared: true,
+    scale: MIB,
+  },
+  threadBytes: {
+    head: 'thread MiB',
+    says: 'resident memory of each further thread',
+    unit: 'MiB',
+    better: 'less',
+    form: 'digits',
+    scale: MIB,
+  },
 };
 
 /** In the order of the table above. */
