@@ -9,5 +9,6 @@ import type { Group } from './instruments/work.ts';
 import { SENDS } from './sends/works.ts';
 import { SSE } from './sse/works.ts';
 import { STARTUP } from './startup/works.ts';
+import { TRANSFERS } from './transfers/works.ts';
 
-export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, STARTUP, HTTP, SSE];
+export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, TRANSFERS, STARTUP, HTTP, SSE];
