@@ -1,6 +1,7 @@
 // groups — all that the benchmark can do, folder by folder: a list.
 // Read by options.ts for the names, and by run.ts, which starts those that were asked for, in this order.
 
+import { BLOCKED } from './blocked/works.ts';
 import { BOOKS } from './books/works.ts';
 import { ECHOES } from './echoes/works.ts';
 import { FEEDS } from './feeds/works.ts';
@@ -11,4 +12,4 @@ import { SSE } from './sse/works.ts';
 import { STARTUP } from './startup/works.ts';
 import { TRANSFERS } from './transfers/works.ts';
 
-export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, TRANSFERS, STARTUP, HTTP, SSE];
+export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, BLOCKED, TRANSFERS, STARTUP, HTTP, SSE];
