@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { fileBeside } from '../instruments/serverprocess.ts';
 
 /** Opens a WebSocket on main, or in one more thread, and resolves when main has its first message. */
-export type Greet = (url: string) => Promise<void>;
+type Greet = (url: string) => Promise<void>;
 
 interface StartupPeer {
   readonly label: string;
