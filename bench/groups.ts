@@ -3,6 +3,7 @@
 
 import { BLOCKED } from './blocked/works.ts';
 import { BOOKS } from './books/works.ts';
+import { CONNECTIONS } from './connections/works.ts';
 import { ECHOES } from './echoes/works.ts';
 import { FEEDS } from './feeds/works.ts';
 import { HTTP } from './http/works.ts';
@@ -12,4 +13,15 @@ import { SSE } from './sse/works.ts';
 import { STARTUP } from './startup/works.ts';
 import { TRANSFERS } from './transfers/works.ts';
 
-export const GROUPS: readonly Group[] = [FEEDS, SENDS, ECHOES, BOOKS, BLOCKED, TRANSFERS, STARTUP, HTTP, SSE];
+export const GROUPS: readonly Group[] = [
+  FEEDS,
+  SENDS,
+  ECHOES,
+  BOOKS,
+  BLOCKED,
+  TRANSFERS,
+  CONNECTIONS,
+  STARTUP,
+  HTTP,
+  SSE,
+];

@@ -30,6 +30,8 @@ export type FigureName =
   | 'sizeP50'
   | 'sizeP99'
   | 'sizeMax'
+  | 'rssBytes'
+  | 'leastBytes'
   | 'p50'
   | 'p90'
   | 'p99'
@@ -47,7 +49,7 @@ export type FigureName =
   | 'feedRate'
   | 'firstMs'
   | 'loadMs'
-  | 'rssBytes'
+  | 'residentBytes'
   | 'threadBytes';
 
 export const FIGURES: Readonly<Record<FigureName, Figure>> = {
@@ -109,6 +111,22 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
   sizeP50: { head: 'median B', says: 'half had at most so many', unit: 'B', better: 'less', form: 'whole' },
   sizeP99: { head: 'p99 B', says: '99 % had at most so many', unit: 'B', better: 'less', form: 'whole' },
   sizeMax: { head: 'most B', says: 'the largest, in bytes', unit: 'B', better: 'less', form: 'whole' },
+  rssBytes: {
+    head: 'KiB each',
+    says: 'resident memory of the process for each, a few seconds after the last, nothing forced',
+    unit: 'KiB',
+    better: 'less',
+    form: 'digits',
+    scale: 1 / 1_024,
+  },
+  leastBytes: {
+    head: 'collected',
+    says: 'the same once the main thread was made to collect its garbage',
+    unit: 'KiB',
+    better: 'less',
+    form: 'digits',
+    scale: 1 / 1_024,
+  },
   p50: {
     head: 'p50 us',
     says: 'half took at most so long',
@@ -192,7 +210,7 @@ export const FIGURES: Readonly<Record<FigureName, Figure>> = {
     compared: true,
   },
   loadMs: { head: 'load ms', says: 'the import alone', unit: 'ms', better: 'less', form: 'digits' },
-  rssBytes: {
+  residentBytes: {
     head: 'RSS MiB',
     says: 'resident memory of the process',
     unit: 'MiB',

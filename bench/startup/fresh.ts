@@ -22,7 +22,7 @@ const rss = process.memoryUsage.rss();
 const sample: Sample = {
   loadMs: loaded - start,
   firstMs: greeted - start,
-  rssBytes: rss,
+  residentBytes: rss,
   threadBytes: threads && (await furtherThreads(rss)),
 };
 process.on('disconnect', () => process.exit());

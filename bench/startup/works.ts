@@ -28,7 +28,7 @@ function workOf(peers: readonly Peer[]): Work {
     unit: { rate: '/s', per: 1 },
     base: { peer: 'ws', label: 'ws on main' },
     peers,
-    columns: ['firstMs', 'loadMs', 'rssBytes', 'threadBytes'],
+    columns: ['firstMs', 'loadMs', 'residentBytes', 'threadBytes'],
     notes: [
       'a process for each; ws in a worker loads nothing on main, its thread does',
       `memory of a further thread: from one to ${THREADS} threads, a connection in each`,
