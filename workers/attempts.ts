@@ -12,25 +12,28 @@ import { urlOf } from '../lib/renewal.ts';
 import type { AdviceCast, AdviceQuestion } from '../lib/retrywire.ts';
 import type { AttemptInfo } from '../lib/types.ts';
 import type { Closed, Notice, Parcel, Settings } from '../lib/wire.ts';
+import type { CookieHold } from './cookies/cookies.ts';
 import { asRenewed, comesBack, type Entry } from './entry.ts';
 import type { Probe } from './probes/probe.ts';
 import { retries } from './probes/processprobe.ts';
-import { type Adviser, Renewing } from './renewing.ts';
-import { Retrying } from './retrying.ts';
+import { type Adviser, Renewing, type RenewingHost } from './renewing.ts';
+import { Retrying, type RetryingHost } from './retrying.ts';
 import { Attempt, type AttemptHost, type AttemptPlan } from './roads/attempt.ts';
 import type { Sink, Transport } from './socket.ts';
 import type { Streams } from './streams.ts';
 
 /** What they ask of their process. */
-export interface AttemptsHost extends Omit<AttemptHost, 'plan' | 'connected'> {
+export interface AttemptsHost extends Omit<AttemptHost, 'plan' | 'connected' | 'notReached'> {
   connected(transport: Transport): void;
+  failed(error: GunportError): void;
   readonly probe: Probe;
   /** Where the bytes of the socket go. */
   readonly sink: Sink;
   /** Among them the WebSocket of connect(). */
   readonly streams: Streams;
   /** The times it has come up, and what the last ended with. */
-  known(): { readonly attempt: number; readonly lastError: GunportError | undefined };
+  readonly attempt: number;
+  readonly lastError: GunportError | undefined;
   /** To the owner. */
   reply(notice: Exclude<Notice, Parcel>): void;
   /** The connection's own road is as these say. Returns what is dialled. */
@@ -42,7 +45,7 @@ export interface AttemptsHost extends Omit<AttemptHost, 'plan' | 'connected'> {
   streamClosed(entry: Entry, closed: Closed): void;
 }
 
-export class Attempts {
+export class Attempts implements RetryingHost, RenewingHost, AttemptHost {
   readonly #settings: Settings;
   readonly #host: AttemptsHost;
   readonly #retrying: Retrying;
@@ -57,21 +60,8 @@ export class Attempts {
     this.#settings = settings;
     this.#current = settings;
     this.#host = host;
-    const adviser = (): Adviser | undefined => host.streams.spanning?.adviser;
-    const ask = (question: AdviceQuestion): void => host.reply(question);
-    this.#renewing = new Renewing(settings, { adviser, ask });
-    this.#retrying = new Retrying(settings, {
-      adviser,
-      ask,
-      waits: (delay, error) => {
-        retries(host.probe, delay, error);
-        host.reply({ type: 'failed', error: toRecord(error), delay });
-        adviser()?.waiting?.({ delay, error });
-      },
-      again: () => host.again(),
-      giveUp: (error) => host.giveUp(error),
-      guard: (run) => host.guard(run),
-    });
+    this.#renewing = new Renewing(settings, this);
+    this.#retrying = new Retrying(settings, this);
   }
 
   /** Of this attempt, or the last: what was opened, and what hooks have renewed of it. */
@@ -86,28 +76,57 @@ export class Attempts {
 
   /** Makes the next. */
   dial(): Attempt {
-    const host = this.#host;
-    return new Attempt(host.sink, {
-      plan: () => this.#next(),
-      probe: host.probe,
-      cookies: host.cookies,
-      load: () => host.load(),
-      connected: (transport, transform) => {
-        this.#transform = transform;
-        host.connected(transport);
-      },
-      failed: (error) => host.failed(error),
-      guard: (run) => host.guard(run),
-    });
+    return new Attempt(this.#host.sink, this);
   }
 
-  #next(): AttemptPlan | Promise<AttemptPlan> {
+  // ── for who dials, asks and waits ─────────────────────────────────────────────────────────────────────────
+
+  get probe(): Probe {
+    return this.#host.probe;
+  }
+  get cookies(): CookieHold | undefined {
+    return this.#host.cookies;
+  }
+  load(): Promise<void> | undefined {
+    return this.#host.load();
+  }
+  connected(transport: Transport, transform: UserFunction | undefined): void {
+    this.#transform = transform;
+    this.#host.connected(transport);
+  }
+  /** What was dialled has failed; failed() is for all that follows. */
+  notReached(error: GunportError): void {
+    this.#host.failed(error);
+  }
+  guard(run: () => unknown): void {
+    this.#host.guard(run);
+  }
+  adviser(): Adviser | undefined {
+    return this.#host.streams.spanning?.adviser;
+  }
+  ask(question: AdviceQuestion): void {
+    this.#host.reply(question);
+  }
+  waits(delay: number, error: GunportError): void {
+    retries(this.#host.probe, delay, error);
+    this.#host.reply({ type: 'failed', error: toRecord(error), delay });
+    this.adviser()?.waiting?.({ delay, error });
+  }
+  again(): void {
+    this.#host.again();
+  }
+  giveUp(error: GunportError): void {
+    this.#host.giveUp(error);
+  }
+
+  /** What the next is made with. */
+  plan(): AttemptPlan | Promise<AttemptPlan> {
     const renewing = this.#renewing.prepare(() => this.#info());
     return renewing ? renewing.then((settings) => this.#plan(settings)) : this.#plan(this.#settings);
   }
 
   #info(): AttemptInfo {
-    const { attempt, lastError } = this.#host.known();
+    const { attempt, lastError } = this.#host;
     const { failures } = this.#retrying;
     return { attempt: attempt + 1, failures, url: urlOf(this.#current), lastError };
   }

@@ -21,13 +21,16 @@ export interface CastsHost {
   readonly handlers: Handlers;
   readonly probe: Probe;
   reply(notice: Exclude<Notice, Parcel>): void;
-  isUp(): boolean;
-  lastError(): GunportError | undefined;
+  /** There is a connection to speak of. */
+  readonly isUp: boolean;
+  /** It has ended: nothing is done any more. */
+  readonly isOver: boolean;
+  readonly lastError: GunportError | undefined;
   info(): (Notice & { type: 'info' })['info'];
   /** Its owner is there, after so many hand-overs. */
   owned(transfers: number): void;
   streamClosed(entry: Entry, closed: Closed): void;
-  /** An error ends the connection, not its thread; where that has ended, nothing is run. */
+  /** An error ends the connection, not its thread. */
   guard(run: () => unknown): void;
   shutdown(reason: DownRecord): void;
   end(reason: DownRecord): void;
@@ -54,6 +57,7 @@ export class Casts {
     const held = [first];
     this.#held = held;
     const goOn = (): void => {
+      if (this.#host.isOver) return;
       this.#held = undefined;
       for (const cast of held) this.handle(cast);
     };
@@ -68,18 +72,18 @@ export class Casts {
     const { streams, requests } = this.#host;
     switch (cast.type) {
       case 'casts':
-        for (const one of cast.casts) requests.handle(one, this.#host.isUp());
+        for (const one of cast.casts) requests.handle(one, this.#host.isUp);
         return requests.serve();
       case 'request':
       case 'data':
       case 'read':
       case 'streamInfo':
-        requests.handle(cast, this.#host.isUp());
+        requests.handle(cast, this.#host.isUp);
         return requests.serve();
       case 'send':
       case 'sendSecret':
         if (cast.read) streams.acked(cast.read);
-        return streams.send(cast, this.#host.lastError());
+        return streams.send(cast, this.#host.lastError);
       case 'ack':
         for (const slab of cast.slabs ?? []) giveSlab(slab);
         return streams.acked(cast.read);

@@ -7,45 +7,50 @@ import type { GunportError } from '../lib/errors.ts';
 import { sharedBuffer } from './slabs.ts';
 import type { Sink } from './socket.ts';
 
+/** Whose bytes they are. */
+export interface FrontHost {
+  /** The driver of the moment. */
+  readonly front: Sink | undefined;
+  /** Runs what may throw. */
+  guard(run: () => void): void;
+}
+
 export class Front implements Sink {
-  readonly #driver: () => Sink | undefined;
-  readonly #guard: (run: () => void) => void;
+  readonly #host: FrontHost;
   /** Whose memory is read into, and which: without a driver it is the lobby. */
   #giver: Sink | undefined;
   #given: Uint8Array | undefined;
 
-  /** `driver`: the one of the moment; `guard`: runs what may throw. */
-  constructor(driver: () => Sink | undefined, guard: (run: () => void) => void) {
-    this.#driver = driver;
-    this.#guard = guard;
+  constructor(host: FrontHost) {
+    this.#host = host;
   }
 
   buffer(): Uint8Array {
-    const driver = this.#driver();
+    const driver = this.#host.front;
     this.#giver = driver;
     this.#given = driver ? driver.buffer() : sharedBuffer();
     return this.#given;
   }
 
   received(length: number): void {
-    this.#guard(() => {
-      const driver = this.#driver();
+    this.#host.guard(() => {
+      const driver = this.#host.front;
       if (driver && driver === this.#giver) driver.received(length);
       else this.#feed((this.#given ?? sharedBuffer()).slice(0, length));
     });
   }
 
   ended(): void {
-    this.#guard(() => this.#driver()?.ended());
+    this.#host.guard(() => this.#host.front?.ended());
   }
 
   lost(error: GunportError | undefined): void {
-    this.#guard(() => this.#driver()?.lost(error));
+    this.#host.guard(() => this.#host.front?.lost(error));
   }
 
   #feed(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
-      const driver = this.#driver();
+      const driver = this.#host.front;
       if (!driver) return;
       const free = driver.buffer();
       const part = bytes.subarray(at, at + free.length);

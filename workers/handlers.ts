@@ -22,8 +22,8 @@ export interface HandlersHost {
   readonly streams: Streams;
   /** Of this attempt, or the last. */
   readonly settings: Settings;
-  /** That is under way. */
-  readonly attempt: number;
+  /** The number of the one that is under way, or up. */
+  readonly attemptUnderWay: number;
   readonly post: Post;
   /** What connect() waited for is there: it may be dialled. */
   dial(): void;
@@ -55,19 +55,11 @@ export class Handlers {
   /** For the messages of one WebSocket. */
   outbox(stream: number, ws: WsSettings): Outbox {
     const host = this.#host;
+    const runtime = this.#runtime;
+    if (typeof ws.handler !== 'object' || !runtime) return new Outbox(host.post, new Plain(stream, host));
     const { maxBuffered } = host.settings;
     const entry = (): Entry | undefined => host.streams.webSocket(stream);
     const hold = (held: boolean): void => entry()?.socket?.hold(held);
-    const runtime = this.#runtime;
-    if (typeof ws.handler !== 'object' || !runtime) {
-      const plain: OutboxHost = {
-        maxBuffered,
-        pause: () => hold(true),
-        resume: () => hold(false),
-        credit: () => entry()?.socket?.credit(),
-      };
-      return new Outbox(host.post, plain);
-    }
     const outbox = new runtime.HandledOutbox(stream, host.post, {
       maxBuffered,
       patience: Math.min(PATIENCE, ws.closingTimeout),
@@ -78,7 +70,7 @@ export class Handlers {
         return entry()?.state ?? 'closed';
       },
       get attempt() {
-        return host.attempt;
+        return host.attemptUnderWay;
       },
       socket: () => entry()?.socket,
       hold,
@@ -148,6 +140,33 @@ export class Handlers {
     entry.handling?.runner.stop();
     if (entry.given.spans) this.#host.giveUp(error);
     else streams.failed(entry, error);
+  }
+}
+
+/** Where there is no handler, the socket itself is held, and goes on. */
+class Plain implements OutboxHost {
+  readonly maxBuffered: number;
+  readonly #stream: number;
+  readonly #host: HandlersHost;
+
+  constructor(stream: number, host: HandlersHost) {
+    this.#stream = stream;
+    this.#host = host;
+    this.maxBuffered = host.settings.maxBuffered;
+  }
+
+  get #socket(): Entry['socket'] {
+    return this.#host.streams.webSocket(this.#stream)?.socket;
+  }
+
+  pause(): void {
+    this.#socket?.hold(true);
+  }
+  resume(): void {
+    this.#socket?.hold(false);
+  }
+  credit(): void {
+    this.#socket?.credit();
   }
 }
 

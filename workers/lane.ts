@@ -57,7 +57,9 @@ export class Lane<One extends Member> {
 
   /** It waits, behind all others. */
   add(one: One): void {
-    this.#waiting.push(one);
+    // An array that has grown by push() has room for 17, for good.
+    if (this.#waiting.length === 0) this.#waiting = [one];
+    else this.#waiting.push(one);
   }
 
   /** It waits again, before all others. */
@@ -85,8 +87,9 @@ export class Lane<One extends Member> {
 
   /** A driver serves it from now on. */
   take(one: One): void {
-    if (this.#waiting[0] === one) this.#waiting.shift();
-    else this.#waiting = this.#waiting.filter((other) => other !== one);
+    if (this.#waiting[0] !== one) this.#waiting = this.#waiting.filter((other) => other !== one);
+    else if (this.#waiting.length === 1) this.#waiting = [];
+    else this.#waiting.shift();
   }
 
   /** It was taken, and the peer has not dealt with it: it waits again, in its place. */

@@ -38,7 +38,7 @@ export interface LinkProcess {
   readonly probe: Probe;
   readonly transformHeaderName: UserFunction | undefined;
   /** Where cookies are kept, if they are. */
-  readonly cookies: CookieSource | undefined;
+  readonly cookieSource: CookieSource | undefined;
   /** The process ends, politely. */
   readonly goingDown: boolean;
   /** The attempt that this is, once it is up. */
@@ -71,7 +71,7 @@ interface BranchOpener extends Branching {
   refuse(error: GunportError): void;
 }
 
-type HiddenHost = Pick<ExchangeHost, 'deadlines' | 'probe'> & { failed(error: GunportError): void };
+export type HiddenHost = Pick<ExchangeHost, 'deadlines' | 'probe'> & { failed(error: GunportError): void };
 
 /** Who a link tells of itself. */
 export interface LinkHost extends BranchEnds {
@@ -104,14 +104,7 @@ export class Link implements DriverHost, LaneServer {
   #isUp = false;
   /** Why it ends, once it does. */
   #goodbye: string | undefined;
-  /** A driver is being loaded, meanwhile no byte comes; but a socket may go, as with what is found behind a handshake. */
-  readonly #lobby: Sink = {
-    buffer: () => sharedBuffer(),
-    received() {},
-    ended() {},
-    lost: (error) =>
-      this.lost(error ?? new ConnectionError('ERR_GUNPORT_CLOSED', 'the connection was closed')),
-  };
+  #lobby: Sink | undefined;
 
   constructor(place: LinkPlace, host: LinkHost, process: LinkProcess) {
     this.transport = place.transport;
@@ -120,8 +113,8 @@ export class Link implements DriverHost, LaneServer {
     this.#place = place;
     this.#host = host;
     this.#process = process;
-    const guard = (run: () => void): void => process.guard(run);
-    this.cookies = process.cookies && new LinkCookies(process.cookies, place.settings, guard);
+    const source = process.cookieSource;
+    this.cookies = source && new LinkCookies(source, place.settings, (run) => process.guard(run));
     place.lane.server = this;
   }
 
@@ -139,7 +132,16 @@ export class Link implements DriverHost, LaneServer {
   }
   /** Where what comes goes, at the moment. */
   get sink(): Sink {
-    return this.#driver ?? this.#lobby;
+    if (this.#driver) return this.#driver;
+    // One is being loaded, meanwhile no byte comes; but a socket may go, as with what is found behind a handshake.
+    this.#lobby ??= {
+      buffer: () => sharedBuffer(),
+      received() {},
+      ended() {},
+      lost: (error) =>
+        this.lost(error ?? new ConnectionError('ERR_GUNPORT_CLOSED', 'the connection was closed')),
+    };
+    return this.#lobby;
   }
   get protocol(): Protocol {
     return this.#driver?.protocol ?? this.#protocol;

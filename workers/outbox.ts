@@ -29,7 +29,7 @@ export class Outbox {
   readonly #post: Post;
   readonly #host: OutboxHost;
   /** Messages that may still be posted, of streams with manual flow. */
-  readonly #flow = new Map<number, number>();
+  #flow: Map<number, number> | undefined;
   /** Memory of each parcel in flight, oldest first. */
   readonly #costs: number[] = [];
   #inFlight = 0;
@@ -60,7 +60,7 @@ export class Outbox {
 
   /** Messages that manual flow leaves for this stream; undefined: any. */
   protected flowOf(stream: number): number | undefined {
-    return this.#flow.get(stream);
+    return this.#flow?.get(stream);
   }
 
   /** Nothing is held. */
@@ -123,8 +123,9 @@ export class Outbox {
 
   /** Manual flow: this stream may have so many messages more; `anew` sets it for a stream that has none yet. */
   topUp(stream: number, messages: number, anew = false): void {
-    const left = this.#flow.get(stream);
+    const left = this.#flow?.get(stream);
     if ((left === undefined) !== anew) return;
+    this.#flow ??= new Map();
     this.#flow.set(stream, (left ?? 0) + messages);
     this.#pump();
   }
@@ -132,7 +133,7 @@ export class Outbox {
   /** Nobody will read this stream any more, or any at all: messages go, notices stay. */
   drop(stream?: number): void {
     const gone = (of: number): boolean => stream === undefined || of === stream;
-    for (const of of this.#flow.keys()) if (gone(of)) this.#flow.delete(of);
+    for (const of of this.#flow?.keys() ?? []) if (gone(of)) this.#flow?.delete(of);
     this.#held = this.#held.filter((notice) => notice.type !== 'parcel' || !gone(notice.stream));
     this.#heldBytes = this.#held.reduce((sum, notice) => sum + costOf(notice), 0);
     this.#pump();
@@ -147,7 +148,7 @@ export class Outbox {
   discard(): void {
     this.#held = [];
     this.#heldBytes = 0;
-    this.#flow.clear();
+    this.#flow = undefined;
     this.forgetInFlight();
     this.#pump();
   }
@@ -186,9 +187,9 @@ export class Outbox {
   #deliver(notice: Ordered): Ordered | undefined {
     if (notice.type !== 'parcel') return void this.#post(notice, []);
     if (!this.#open) return notice;
-    const left = this.#flow.get(notice.stream) ?? Number.POSITIVE_INFINITY;
+    const left = this.#flow?.get(notice.stream) ?? Number.POSITIVE_INFINITY;
     if (left === 0) return notice;
-    if (left !== Number.POSITIVE_INFINITY) this.#flow.set(notice.stream, Math.max(0, left - notice.count));
+    if (left !== Number.POSITIVE_INFINITY) this.#flow?.set(notice.stream, Math.max(0, left - notice.count));
     if (notice.count <= left) return this.#postParcel(notice);
     const [head, tail] = cut(notice, left);
     this.#postParcel(head);

@@ -27,8 +27,9 @@ import type { One, Streams } from './streams.ts';
 
 /** What they ask of their process. */
 export interface RequestsHost {
+  readonly streams: Streams;
   readonly probe: Probe;
-  /** To the owner, with the memory that moves. */
+  /** To the owner, with the memory that moves; what flush() has goes before it. */
   post(notice: Notice, transfer: ArrayBuffer[]): void;
   /** The same, in its order among answers to calls. */
   reply(notice: Exclude<Notice, Parcel>): void;
@@ -43,40 +44,63 @@ export class Requests {
   readonly #settings: Settings;
   readonly #streams: Streams;
   readonly #host: RequestsHost;
-  readonly #bundle: Bundle;
-  readonly deadlines: Deadlines;
-  readonly #modules = new ContentModules();
+  // Made for the first request: a connection may hold a WebSocket, and nothing else.
+  #bundled: Bundle | undefined;
+  #timed: Deadlines | undefined;
+  #loaded: ContentModules | undefined;
   /** Lanes in which something new waits. */
   #touched: Lane<One>[] = [];
   /** Of every request whose answer goes to the owner. */
-  readonly #toOwner: ExchangeHost;
+  #ownerHost: ExchangeHost | undefined;
   #lastPromised = 0;
 
-  constructor(settings: Settings, streams: Streams, host: RequestsHost) {
-    const { guard } = host;
+  constructor(settings: Settings, host: RequestsHost) {
     this.#host = host;
-    this.deadlines = new Deadlines(guard);
     this.#settings = settings;
-    this.#streams = streams;
-    this.#bundle = new Bundle((notices, memory) => host.post({ type: 'bundle', notices }, memory), guard);
-    this.#toOwner = {
+    this.#streams = host.streams;
+  }
+
+  get deadlines(): Deadlines {
+    this.#timed ??= new Deadlines((run) => this.#host.guard(run));
+    return this.#timed;
+  }
+
+  get #bundle(): Bundle {
+    const host = this.#host;
+    this.#bundled ??= new Bundle(
+      (notices, memory) => host.post({ type: 'bundle', notices }, memory),
+      (run) => host.guard(run),
+    );
+    return this.#bundled;
+  }
+
+  get #modules(): ContentModules {
+    this.#loaded ??= new ContentModules();
+    return this.#loaded;
+  }
+
+  get #toOwner(): ExchangeHost {
+    const host = this.#host;
+    this.#ownerHost ??= {
       probe: host.probe,
-      timeouts: settings.http.timeouts,
+      timeouts: this.#settings.http.timeouts,
       deadlines: this.deadlines,
       replied: false,
       tell: (notice) => this.#bundle.add(notice),
-      sent: (stream, bytes) => this.#host.reply({ type: 'sent', stream, bytes }),
+      sent: (stream, bytes) => host.reply({ type: 'sent', stream, bytes }),
       ended: (exchange) => this.#ended(exchange),
       content: {
         begin: (exchange, status, rawHeaders) => this.#content(exchange, status, rawHeaders),
-        soon: (run) => queueMicrotask(() => guard(run)),
+        soon: (run) => queueMicrotask(() => host.guard(run)),
       },
     };
+    return this.#ownerHost;
   }
 
   /** Modules of the connection: an answer that a server pushes has nobody who loads them. */
   loadContent(): Promise<void> | undefined {
-    return this.#modules.load(this.#settings.http.content);
+    const { content } = this.#settings.http;
+    return content && this.#modules.load(content);
   }
 
   #content(exchange: Exchange, status: number, rawHeaders: readonly string[]): Content | undefined {
@@ -90,7 +114,7 @@ export class Requests {
 
   /** What arose in this turn goes before whatever is posted next. */
   flush(): void {
-    this.#bundle.flush();
+    this.#bundled?.flush();
   }
 
   /** For what an upgrade was answered with. */
@@ -135,13 +159,14 @@ export class Requests {
     const tunnel = road && { destination: firstLeg(road), credentials: undefined, road };
     const exchange = new Exchange(stream, request, { lane, flow, tunnel }, host);
     const behind = road && this.#host.tunnel(road, lane);
-    const loading = road ? undefined : this.#modules.load(request.content ?? this.#settings.http.content);
+    const content = road ? undefined : (request.content ?? this.#settings.http.content);
+    const loading = content && this.#modules.load(content);
     if (!loading) {
       this.#streams.addRequest(exchange, behind);
       return this.touch(lane);
     }
     this.#streams.addUnready(exchange);
-    const { guard } = this.#host;
+    const guard = (run: () => void): void => this.#host.guard(run);
     loading.then(
       () => guard(() => this.#ready(exchange, lane)),
       (error: GunportError) => guard(() => this.#streams.failed(exchange, error)), // As modules.ts throws.
@@ -194,14 +219,15 @@ export class Requests {
 
   /** The process is over. */
   stop(): void {
-    this.deadlines.stop();
+    this.#timed?.stop();
   }
 
   /** Its answer goes to `port`; of its end its owner is told too, which keeps a handle on it. */
   #toPort(stream: number, port: MessagePort): ExchangeHost {
-    const bundle = new Bundle((notices) => {
+    const post = (notices: readonly HttpNotice[]): void => {
       for (const notice of notices) port.postMessage(...forPort(notice));
-    }, this.#host.guard);
+    };
+    const bundle = new Bundle(post, (run) => this.#host.guard(run));
     let end: HttpNotice = { type: 'data', stream, fin: true, data: new Uint8Array(0) };
     const cancel = (): void => {
       const exchange = this.#streams.exchange(stream);

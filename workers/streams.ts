@@ -11,53 +11,83 @@ import type { Closed, DownRecord, StreamRecord, WsSettings } from '../lib/wire.t
 import { type Entry, endOfStream, NO_CLOSE, recordOf } from './entry.ts';
 import type { Exchange } from './exchange.ts';
 import type { HandledOutbox } from './handling.ts';
-import { Lane } from './lane.ts';
+import { Lane, type LaneHost } from './lane.ts';
 import type { Outbox } from './outbox.ts';
 
 /** A stream of either kind. */
 export type One = Entry | Exchange;
 
-export class Streams {
+/** Makes the road of the messages of one WebSocket. */
+interface OutboxMaker {
+  outbox(stream: number, ws: WsSettings): Outbox;
+}
+
+export class Streams implements LaneHost<One> {
   /** What is asked of the end of the connection's own road. */
   readonly root: Lane<One> = this.lane();
-  /** Of tunnels, by their streams. */
-  readonly #lanes = new Map<number, Lane<One>>();
-  readonly #newOutbox: (stream: number, ws: WsSettings) => Outbox;
-  /** Those of streams that have ended, too, as long as they hold something. */
-  readonly #outboxes = new Map<number, Outbox>();
+  readonly #maker: OutboxMaker;
   readonly #all = new ById<One>();
-  readonly #unready = new Set<One>();
+  // Made when there is something to be put into them: most connections have one WebSocket, and nothing else.
+  /** Of tunnels, by their streams. */
+  #lanes: Map<number, Lane<One>> | undefined;
+  /** Of WebSockets that have ended, as long as they hold something. */
+  #left: Map<number, Outbox> | undefined;
+  #unready: Set<One> | undefined;
   #last = 0;
 
-  /** `newOutbox`: for the messages of one WebSocket. */
-  constructor(newOutbox: (stream: number, ws: WsSettings) => Outbox) {
-    this.#newOutbox = newOutbox;
+  constructor(maker: OutboxMaker) {
+    this.#maker = maker;
   }
 
   /** A lane of its own, for what is behind a tunnel that was asked for in `parent`, and leads to `origin`. */
   lane(parent?: Lane<One>, origin?: string): Lane<One> {
-    const host = {
-      members: (lane: Lane<One>) => [...this.#all.values()].filter((one) => one.lane === lane),
-      forget: (one: One) => this.forget(one),
-      failed: (one: One, error: GunportError) => this.failed(one, error),
-    };
-    return new Lane<One>(host, parent, origin);
+    return new Lane<One>(this, parent, origin);
+  }
+
+  members(lane: Lane<One>): One[] {
+    return [...this.#all.values()].filter((one) => one.lane === lane);
+  }
+
+  get #allLanes(): Lane<One>[] {
+    return this.#lanes ? [this.root, ...this.#lanes.values()] : [this.root];
+  }
+
+  /** The live ones, and what is left of others. */
+  get #outboxes(): Outbox[] {
+    const live = [...this.#all.values()].flatMap((one) => (one.kind === 'ws' ? [one.outbox] : []));
+    return this.#left ? [...live, ...this.#left.values()] : live;
+  }
+
+  #outbox(stream: number): Outbox | undefined {
+    return this.webSocket(stream)?.outbox ?? this.#left?.get(stream);
   }
 
   /** What is behind the tunnel `stream`, or for none at the end of the connection's own road. */
   laneOf(stream: number | undefined): Lane<One> | undefined {
-    return stream === undefined ? this.root : this.#lanes.get(stream);
+    return stream === undefined ? this.root : this.#lanes?.get(stream);
   }
 
   addWebSocket(stream: number, ws: WsSettings, lane: Lane<One>): Entry {
-    const outbox = this.#newOutbox(stream, ws);
+    const outbox = this.#maker.outbox(stream, ws);
     const handling = isHandled(outbox) ? outbox : undefined;
-    const fresh = { state: 'connecting', upgraded: undefined, received: 0, socket: undefined } as const;
-    const entry: Entry = { kind: 'ws', stream, given: ws, ws, outbox, handling, lane, ...fresh };
-    this.#outboxes.set(stream, outbox);
+    const entry: Entry = {
+      kind: 'ws',
+      stream,
+      given: ws,
+      ws,
+      outbox,
+      handling,
+      adviser: undefined,
+      decides: undefined,
+      lane,
+      state: 'connecting',
+      upgraded: undefined,
+      received: 0,
+      socket: undefined,
+    };
     this.#add(entry);
     // What has a handler waits for that.
-    if (handling) this.#unready.add(entry);
+    if (handling) this.#isUnready(entry);
     else lane.add(entry);
     return entry;
   }
@@ -66,6 +96,7 @@ export class Streams {
   addRequest(exchange: Exchange, behind?: Lane<One>): void {
     this.#add(exchange);
     if (behind) {
+      this.#lanes ??= new Map();
       this.#lanes.set(exchange.stream, behind);
       behind.tunnel = exchange.stream;
     }
@@ -75,12 +106,17 @@ export class Streams {
   /** Something of it is still to be loaded: it is known, and not to be sent. */
   addUnready(exchange: Exchange): void {
     this.#add(exchange);
-    this.#unready.add(exchange);
+    this.#isUnready(exchange);
+  }
+
+  #isUnready(one: One): void {
+    this.#unready ??= new Set();
+    this.#unready.add(one);
   }
 
   /** All is there: it waits, in its place. False: it has ended meanwhile. */
   ready(one: One): boolean {
-    if (!this.#unready.delete(one) || (one.kind === 'http' && one.ended)) return false;
+    if (!this.#unready?.delete(one) || (one.kind === 'http' && one.ended)) return false;
     one.lane.putBack(one);
     return true;
   }
@@ -115,17 +151,17 @@ export class Streams {
 
   /** Parcels that were read, by stream: stream, count, stream, count … */
   acked(read: readonly number[]): void {
-    for (let i = 0; i + 1 < read.length; i += 2) this.#outboxes.get(read[i] ?? 0)?.acked(read[i + 1] ?? 0);
+    for (let i = 0; i + 1 < read.length; i += 2) this.#outbox(read[i] ?? 0)?.acked(read[i + 1] ?? 0);
   }
 
   topUp(stream: number, messages: number): void {
     this.exchange(stream)?.topUp(messages);
-    this.#outboxes.get(stream)?.topUp(stream, messages);
+    this.#outbox(stream)?.topUp(stream, messages);
   }
 
   /** What was posted to a dead owner, and not acknowledged, is lost. */
   forgetInFlight(): void {
-    for (const outbox of this.#outboxes.values()) outbox.forgetInFlight();
+    for (const outbox of this.#outboxes) outbox.forgetInFlight();
     for (const exchange of this.exchanges) exchange.forgetUnread();
   }
 
@@ -137,7 +173,7 @@ export class Streams {
 
   /** Nothing of what is held will be wanted: `all` of it, or just the messages. */
   drop(all: boolean): void {
-    for (const outbox of [...this.#outboxes.values()]) {
+    for (const outbox of this.#outboxes) {
       if (all) outbox.discard();
       else outbox.drop();
     }
@@ -151,12 +187,12 @@ export class Streams {
   /** There is no owner, and there will be none: nothing waits for anything. */
   release(): void {
     this.drop(true);
-    for (const outbox of this.#outboxes.values()) if (isHandled(outbox)) outbox.runner.stop();
+    for (const outbox of this.#outboxes) if (isHandled(outbox)) outbox.runner.stop();
   }
 
   /** Calls back once nothing is held for the owner. */
   whenDrained(callback: () => void): void {
-    const [first] = this.#outboxes.values();
+    const [first] = this.#outboxes;
     if (!first) return callback();
     // Each takes itself out once it is drained.
     first.whenDrained(() => setImmediate(() => this.whenDrained(callback)));
@@ -172,17 +208,17 @@ export class Streams {
     // What has a server does not wait: no look at all that does, for each that ends.
     if (one.kind === 'ws' || !one.server) one.lane.take(one);
     if (one.kind === 'http' && one.tunnel) this.#emptied(one.stream, error);
-    this.#unready.delete(one);
+    this.#unready?.delete(one);
     return this.#all.delete(one.stream);
   }
 
   /** Its tunnel has ended: nothing can be asked of what was behind it. */
   #emptied(tunnel: number, cause: GunportError | undefined): void {
-    const lane = this.#lanes.get(tunnel);
+    const lane = this.#lanes?.get(tunnel);
     if (!lane) return;
-    this.#lanes.delete(tunnel);
+    this.#lanes?.delete(tunnel);
     const text = `the tunnel it goes through, stream ${tunnel}, has ended`;
-    for (const one of this.#unready) if (one.lane === lane) lane.putBack(one);
+    for (const one of this.#unready ?? []) if (one.lane === lane) lane.putBack(one);
     lane.failWaiting(() => new StreamError('ERR_GUNPORT_CLOSED', text, { phase: 'closed', cause }));
   }
 
@@ -200,7 +236,14 @@ export class Streams {
 
   /** Its outbox goes with the last of what it holds. */
   #letGo({ stream, outbox }: Entry): void {
-    outbox.whenDrained(() => this.#outboxes.delete(stream));
+    let isDrained = false;
+    outbox.whenDrained(() => {
+      isDrained = true;
+      this.#left?.delete(stream);
+    });
+    if (isDrained) return;
+    this.#left ??= new Map();
+    this.#left.set(stream, outbox);
   }
 
   /** Either kind: it never became what it should, or broke. */
@@ -245,9 +288,9 @@ export class Streams {
    *  reconnects waits again, and so do tunnels. Returns the ids of those that ended. */
   lost(error: GunportError, attempt: number, lane: Lane<One> = this.root): number[] {
     const killed: number[] = [];
-    const waiting = new Set([this.root, ...this.#lanes.values()].flatMap((one) => one.waiting));
+    const waiting = new Set(this.#allLanes.flatMap((one) => one.waiting));
     for (const one of [...this.#all.values()]) {
-      if (waiting.has(one) || this.#unready.has(one) || !lane.leadsTo(one.lane)) continue;
+      if (waiting.has(one) || this.#unready?.has(one) || !lane.leadsTo(one.lane)) continue;
       if (one.kind === 'ws') {
         this.dropped(one, error);
         one.socket = undefined;
@@ -283,8 +326,8 @@ export class Streams {
   info(id: number): (Omit<StreamInfo, 'intermediaries'> & { readonly lane: Lane<One> }) | undefined {
     const one = this.#all.get(id);
     if (!one) return undefined;
-    const lane = [this.root, ...this.#lanes.values()].find((lane) => lane === one.lane) ?? this.root;
-    const queued = lane.waiting.includes(one) || this.#unready.has(one);
+    const lane = this.#allLanes.find((lane) => lane === one.lane) ?? this.root;
+    const queued = lane.waiting.includes(one) || this.#unready?.has(one);
     if (one.kind === 'ws') {
       const state = queued ? 'queued' : 'running';
       return { id, kind: 'ws', state, method: 'GET', path: one.given.path, replyTo: false, lane };

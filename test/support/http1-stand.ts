@@ -74,10 +74,11 @@ export class Stand {
       if (notice.type === 'bundle') this.#notices.push(...structuredClone(notice, { transfer }).notices);
     };
     const idle = { maxBuffered: 1e9, pause: () => {}, resume: () => {}, credit: () => {} };
-    const newOutbox = (): Outbox => new Outbox(post, idle);
-    this.streams = new Streams(newOutbox);
+    const outbox = (): Outbox => new Outbox(post, idle);
+    this.streams = new Streams({ outbox });
     const guard = (run: () => void): void => run();
-    this.#requests = new Requests(this.settings, this.streams, {
+    this.#requests = new Requests(this.settings, {
+      streams: this.streams,
       ...{ post, reply: () => {}, guard, probe: quiet() },
       tunnel: (_road, from) => this.streams.lane(from),
       streamInfo: () => undefined,
@@ -90,7 +91,7 @@ export class Stand {
         settings: this.settings,
         transport: this.transport,
         streams: this.streams.root,
-        outbox: newOutbox(),
+        outbox: outbox(),
       },
       ...{ probe: quiet(), counters: this.counters, transformHeaderName: transform },
       guard,

@@ -100,10 +100,11 @@ export class Http2Stand {
       else this.notices.push(moved);
     };
     const idle = { maxBuffered: 1e9, pause: () => {}, resume: () => {}, credit: () => {} };
-    const newOutbox = (): Outbox => new Outbox(post, idle);
-    this.streams = new Streams(newOutbox);
+    const outbox = (): Outbox => new Outbox(post, idle);
+    this.streams = new Streams({ outbox });
     const guard = (run: () => void): void => run();
-    this.#requests = new Requests(this.settings, this.streams, {
+    this.#requests = new Requests(this.settings, {
+      streams: this.streams,
       ...{ post, reply: () => {}, guard, probe: quiet() },
       tunnel: (_road, from) => this.streams.lane(from),
       streamInfo: () => undefined,
@@ -116,7 +117,7 @@ export class Http2Stand {
         settings: this.settings,
         transport: this.transport,
         streams: this.streams.root,
-        outbox: newOutbox(),
+        outbox: outbox(),
       },
       ...{
         probe: quiet(),

@@ -1,5 +1,5 @@
 // attempt — one try to reach the first leg of a connection's road: the user's functions are loaded, then it is dialled.
-// Made by process.ts. Invariant: `connected` or `failed` is called once, never within the constructor, and neither after
+// Made by process.ts. Invariant: `connected` or `notReached` is called once, never within the constructor, and neither after
 // cancel(); a proxy that cannot be reached is named. Source: gun.erl's domain_lookup, connecting and tls_handshake.
 
 import { type GunportError, withHop } from '../../lib/errors.ts';
@@ -29,7 +29,7 @@ export interface AttemptHost {
   readonly probe: Probe;
   /** `transform`: the user's transformHeaderName. */
   connected(transport: Transport, transform: UserFunction | undefined): void;
-  failed(error: GunportError): void;
+  notReached(error: GunportError): void;
   guard(run: () => unknown): void;
 }
 
@@ -75,7 +75,7 @@ export class Attempt {
     this.#over = true;
     const plan = this.#plan;
     const named = plan && plan.settings.hops.length > 0 ? withHop(error, plan.leg.origin) : error;
-    this.#host.guard(() => this.#host.failed(named));
+    this.#host.guard(() => this.#host.notReached(named));
   }
 
   cancel(): void {

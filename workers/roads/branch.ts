@@ -21,9 +21,9 @@ import type { Settings } from '../../lib/wire.ts';
 import type { Branching } from '../driver.ts';
 import { asConnectionError } from '../entry.ts';
 import { Exchange, type ExchangeHost } from '../exchange.ts';
-import { Front } from '../front.ts';
+import { Front, type FrontHost } from '../front.ts';
 import { Lane } from '../lane.ts';
-import { Link, type LinkProcess } from '../link.ts';
+import { Link, type LinkHost, type LinkProcess } from '../link.ts';
 import { HIDDEN } from '../place.ts';
 import { originChanges, protocolChanges } from '../probes/processprobe.ts';
 import { sharedBuffer } from '../slabs.ts';
@@ -63,9 +63,8 @@ export function settingsFor(base: Settings, leg: Leg): Settings {
 /** The link for the first leg of a road, on a transport that leads there. */
 export function lead(road: Road, transport: Transport, traveller: Traveller, process: LinkProcess): Link {
   const [hop] = road.hops;
-  const link = hop
-    ? proxyLink(hop, road, { transport, traveller, process })
-    : endLink(road.leg, { transport, traveller, process });
+  const making = { transport, traveller, process };
+  const link = hop ? proxyLink(hop, road, making) : endLink(road.leg, making);
   traveller.reached(link, road);
   return link;
 }
@@ -80,13 +79,34 @@ interface Making {
 /** The end of a road. */
 function endLink(leg: Leg, { transport, traveller, process }: Making): Link {
   const { settings, lane, raw } = traveller;
-  const host = {
-    up: (protocol: Protocol) => traveller.up(protocol, leg, true),
-    lost: traveller.lost.bind(traveller),
-    over: traveller.over.bind(traveller),
-    branch: process.branch.bind(process),
-  };
+  const host = new EndHost(leg, traveller, process);
   return new Link({ transport, settings, lane, raw, speaks: undefined }, host, process);
+}
+
+/** Whom the link there tells. */
+class EndHost implements LinkHost {
+  readonly #leg: Leg;
+  readonly #traveller: Traveller;
+  readonly #process: LinkProcess;
+
+  constructor(leg: Leg, traveller: Traveller, process: LinkProcess) {
+    this.#leg = leg;
+    this.#traveller = traveller;
+    this.#process = process;
+  }
+
+  up(protocol: Protocol): void {
+    this.#traveller.up(protocol, this.#leg, true);
+  }
+  lost(error: GunportError, also?: number): void {
+    this.#traveller.lost(error, also);
+  }
+  over(): void {
+    this.#traveller.over();
+  }
+  branch(...[exchange, ends]: Parameters<LinkHost['branch']>): ReturnType<LinkHost['branch']> {
+    return this.#process.branch(exchange, ends);
+  }
 }
 
 /** A proxy on the way, and the request that leads on. */
@@ -234,7 +254,7 @@ class Refusal {
   }
 }
 
-export class Branch implements Branching {
+export class Branch implements Branching, FrontHost {
   readonly #road: Road;
   readonly #traveller: Traveller;
   readonly #process: LinkProcess;
@@ -254,10 +274,16 @@ export class Branch implements Branching {
     this.#by = by;
     this.#traveller = traveller;
     this.#process = process;
-    this.#front = new Front(
-      () => this.#link?.sink ?? this.#lobby,
-      (run) => process.guard(run),
-    );
+    this.#front = new Front(this);
+  }
+
+  /** Who is there, behind TLS if it has that. */
+  get front(): Sink {
+    return this.#link?.sink ?? this.#lobby;
+  }
+
+  guard(run: () => void): void {
+    this.#process.guard(run);
   }
 
   // RFC 9113 §3.4: an HTTP/2 server may send its preface at once. TLS, HTTP/1 and SOCKS wait for their client.

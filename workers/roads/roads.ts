@@ -16,7 +16,7 @@ import type { One } from '../streams.ts';
 import { Branch, lead, settingsFor, type Traveller } from './branch.ts';
 
 /** What they ask of their process. */
-export interface RoadsHost extends BranchEnds {
+export interface RoadsHost extends LinkProcess, BranchEnds {
   /** The connection is up. */
   up(protocol: Protocol): void;
   /** A further leg of its road is, where it was up with the first. */
@@ -33,22 +33,23 @@ interface Way {
 }
 
 export class Roads {
-  readonly #process: LinkProcess;
-  readonly #host: RoadsHost;
-  readonly #ways = new WeakMap<Lane<One>, Way>();
+  readonly #process: RoadsHost;
+  /** Those of tunnels. */
+  #ways: WeakMap<Lane<One>, Way> | undefined;
   readonly #own: Way;
 
-  constructor(process: LinkProcess, host: RoadsHost) {
+  constructor(process: RoadsHost) {
     this.#process = process;
-    this.#host = host;
-    const { settings, streams } = process;
-    this.#own = { road: { hops: settings.hops, leg: legOf(settings) }, links: [], from: undefined };
-    this.#ways.set(streams.root, this.#own);
+    this.#own = { road: roadOf(process.settings), links: [], from: undefined };
+  }
+
+  #wayOf(lane: Lane<One>): Way | undefined {
+    return lane === this.#process.streams.root ? this.#own : this.#ways?.get(lane);
   }
 
   /** The connection's own leads there from now on. Returns what is dialled. */
   lead(settings: Settings): Leg {
-    this.#own.road = { hops: settings.hops, leg: legOf(settings) };
+    this.#own.road = roadOf(settings);
     return firstLeg(this.#own.road);
   }
 
@@ -60,29 +61,8 @@ export class Roads {
 
   /** The first leg is connected. */
   begin(transport: Transport): Link {
-    const { settings, streams } = this.#process;
-    const { upAtFirstHop } = settings;
-    const way = this.#own;
-    way.links = [];
-    let upBefore = false;
-    return lead(
-      way.road,
-      transport,
-      {
-        lane: streams.root,
-        raw: undefined,
-        settings,
-        reached: (link) => void way.links.push(link),
-        up: (protocol, leg, last) => {
-          if (upBefore) this.#host.tunnelUp(protocol, leg.origin);
-          else if (upAtFirstHop || last) this.#host.up(protocol);
-          upBefore ||= upAtFirstHop;
-        },
-        lost: (error, also) => this.#host.lost(error, also),
-        over: () => this.#host.over(),
-      },
-      this.#process,
-    );
+    this.#own.links = [];
+    return lead(this.#own.road, transport, new OwnTraveller(this.#own, this.#process), this.#process);
   }
 
   /** The sockets are gone. */
@@ -93,6 +73,7 @@ export class Roads {
   /** A tunnel that the owner asks for, in this lane: what will be behind it. */
   tunnel(road: Road, from: Lane<One>): Lane<One> {
     const lane = this.#process.streams.lane(from, road.leg.origin);
+    this.#ways ??= new WeakMap();
     this.#ways.set(lane, { road, links: [], from });
     return lane;
   }
@@ -101,7 +82,7 @@ export class Roads {
   branch(exchange: Exchange, ends: BranchEnds): Branch {
     const { streams, settings } = this.#process;
     const lane = streams.laneOf(exchange.stream) ?? streams.lane(); // It is there until its exchange ends.
-    const way = this.#ways.get(lane) ?? {
+    const way = this.#wayOf(lane) ?? {
       road: { hops: [], leg: legOf(settings) },
       links: [],
       from: undefined,
@@ -152,7 +133,7 @@ export class Roads {
 
   /** The proxies before what is served in a lane. */
   intermediaries(lane: Lane<One>): Intermediary[] {
-    const way = this.#ways.get(lane);
+    const way = this.#wayOf(lane);
     if (!way) return [];
     const { road, from, links } = way;
     const asked = from ? [...this.intermediaries(from), ...this.#asked(from)] : [];
@@ -167,7 +148,7 @@ export class Roads {
 
   /** The proxy that a tunnel was asked of. */
   #asked(lane: Lane<One>): Intermediary[] {
-    const way = this.#ways.get(lane);
+    const way = this.#wayOf(lane);
     if (!way) return [];
     const link = way.links[way.road.hops.length];
     const protocol = link?.protocol === 'http2' ? 'http2' : 'http';
@@ -177,11 +158,48 @@ export class Roads {
   /** Of a stream that is a tunnel: what is at its far end. */
   #farEnd(stream: number): StreamInfo['tunnel'] {
     const lane = this.#process.streams.laneOf(stream);
-    const way = lane && this.#ways.get(lane);
+    const way = lane && this.#wayOf(lane);
     const link = way?.links[way.road.hops.length];
     if (!link) return undefined;
     const { transport, origin } = way.road.leg;
     return { protocol: link.protocol, transport, origin };
+  }
+}
+
+/** What travels the connection's own road. */
+class OwnTraveller implements Traveller {
+  readonly lane: Lane<One>;
+  readonly raw = undefined;
+  readonly settings: Settings;
+  readonly #way: Way;
+  readonly #process: RoadsHost;
+  #isUp = false;
+
+  constructor(way: Way, process: RoadsHost) {
+    this.lane = process.streams.root;
+    this.settings = process.settings;
+    this.#way = way;
+    this.#process = process;
+  }
+
+  reached(link: Link): void {
+    if (this.#way.links.length === 0) this.#way.links = [link];
+    else this.#way.links.push(link);
+  }
+
+  up(protocol: Protocol, leg: Leg, last: boolean): void {
+    const { upAtFirstHop } = this.settings;
+    if (this.#isUp) this.#process.tunnelUp(protocol, leg.origin);
+    else if (upAtFirstHop || last) this.#process.up(protocol);
+    this.#isUp ||= upAtFirstHop;
+  }
+
+  lost(error: GunportError, also?: number): void {
+    this.#process.lost(error, also);
+  }
+
+  over(): void {
+    this.#process.over();
   }
 }
 
@@ -203,6 +221,11 @@ function refused(cause: GunportError): ConnectionError {
     'the tunnel that took the connection was refused',
     details,
   );
+}
+
+/** A connection's own. */
+function roadOf(settings: Settings): Road {
+  return { hops: settings.hops, leg: legOf(settings) };
 }
 
 /** The end of a connection's own road. */
