@@ -242,8 +242,8 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
 
   /** connect()'s own: its stream spans reconnects. @internal */
   upgradeFirst(): WsStream<Connection> {
-    const { ws } = this.#owned.state.settings;
-    return this.#owned.openWebSocket({ ...ws, spans: true }, this.#handling);
+    // Those of a connect() span already.
+    return this.#owned.openWebSocket(this.#owned.state.settings.ws, this.#handling);
   }
 
   /** Gun's ws_send: `stream.send` by another name. */

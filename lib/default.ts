@@ -14,6 +14,7 @@ import { connectWith, type Opener, openFeed, openWith, type Placing } from './op
 import type { OpenOptions } from './options.ts';
 import { hostHere, Pool } from './pool.ts';
 import type { OpenTarget } from './settings.ts';
+import { SharedSettings } from './shared.ts';
 import type { Message } from './types.ts';
 import type { FromHost, Hello } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
@@ -93,7 +94,16 @@ function usual(): Pool | undefined {
 }
 
 /** From a thread that hosts nothing. What main's pool has left of a connection is not told here. */
-const atMain: Opener = { hostId: MAIN, place: placeAtMain, keep: () => {}, gone: () => Promise.resolve() };
+const atMain: Opener = {
+  hostId: MAIN,
+  shared: new SharedSettings(),
+  place: (placing) => {
+    placeAtMain(placing);
+    return -1;
+  },
+  keep: () => {},
+  gone: () => Promise.resolve(),
+};
 
 let contact: Promise<boolean> | undefined;
 

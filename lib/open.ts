@@ -13,6 +13,7 @@ import { TimeoutError } from './errors.ts';
 import { newId } from './lifeline.ts';
 import type { OpenOptions } from './options.ts';
 import { checkOpen, type OpenTarget } from './settings.ts';
+import type { SharedSettings } from './shared.ts';
 import type { ConnectionState, Settings } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
@@ -29,7 +30,10 @@ export interface Placing {
 /** Whose threads a process goes to. @internal */
 export interface Opener {
   readonly hostId: string;
-  place(placing: Placing): void;
+  /** Of what is opened through it. */
+  readonly shared: SharedSettings;
+  /** Returns its thread, as far as that is known; -1: its process will say. */
+  place(placing: Placing): number;
   /** A handle was made. */
   keep(handle: Connection): void;
   /** Resolves when nothing of a connection that has ended is left. */
@@ -44,17 +48,26 @@ export function openWith(
   connecting = false,
 ): Connection {
   const checked = checkOpen(target, options, connecting, ['signal']);
-  const { settings, retryFun, renew, isolated, cookies, handling } = checked;
+  const { retryFun, renew, isolated, cookies, handling } = checked;
+  const settings = opener.shared.of(checked.settings);
   const signal = options?.signal;
   checkWait(0, signal);
   if (signal?.aborted) throw abortedBy(signal);
   const { port1, port2 } = new MessageChannel();
   const id = newId();
   const advice = new Advice({ retryFun, renew });
-  const handle = new Connection(port1, firstState(id, opener.hostId, settings), advice).begin();
+  const placed = cookies?.place();
+  const threadId = opener.place({
+    id,
+    settings,
+    isolated,
+    ownerThreadId: ownThreadId,
+    port: port2,
+    cookies: placed,
+  });
+  const state = firstState({ id, host: opener.hostId, threadId, settings });
+  const handle = new Connection(port1, state, advice).begin();
   handle.sharing(cookies?.jar).handledBy(handling);
-  const place = { id, settings, isolated, ownerThreadId: ownThreadId };
-  opener.place({ ...place, port: port2, cookies: cookies?.place() });
   if (signal && !connecting) closeOnAbort(handle, signal);
   opener.keep(handle);
   return handle;
@@ -93,11 +106,12 @@ export async function connectWith<M>(
   }
 }
 
-function firstState(id: string, hostId: string, settings: Settings): ConnectionState {
+function firstState(known: Pick<ConnectionState, 'id' | 'host' | 'threadId' | 'settings'>): ConnectionState {
+  const { id, host, threadId, settings } = known;
   return {
     id,
-    host: hostId,
-    threadId: -1,
+    host,
+    threadId,
     settings,
     status: 'connecting',
     protocol: undefined,

@@ -69,8 +69,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     const reader = { notice: (notice: Notice) => this.#notice(notice), closed: () => this.#closed() };
     this.#mailbox = new Mailbox(port, reader);
     this.calls = new Calls(this.#mailbox);
-    const forgotten = (stream: number): void => this.#mailbox.forget(stream);
-    this.roster = new Roster(handle, this.#streamHost(), forgotten);
+    this.roster = new Roster(handle, this.#streamHost(), (stream) => this.#mailbox.forget(stream));
     for (const one of state.streams) if (one.kind === 'ws') this.#mailbox.restore(one.stream, one.acked);
     this.roster.restore(state.streams);
   }
@@ -166,6 +165,7 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
   #streamHost(): StreamHost {
     return {
       origin: this.#state.settings.origin,
+      ws: this.#state.settings.ws,
       maxBuffered: this.#state.settings.maxBuffered,
       connectTimeout: this.#state.settings.connectTimeout,
       usable: () => this.assertUsable(),

@@ -21,6 +21,7 @@ import { downReason } from './monitor.ts';
 import { connectWith, type Opener, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
+import { SharedSettings } from './shared.ts';
 import { Thread } from './spawn.ts';
 import type { Message, ThreadDown } from './types.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
@@ -84,16 +85,18 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
   readonly #handles = new Set<Connection>();
   readonly #host = thisHost();
   readonly #leaving = new Map<string, () => void>();
+  readonly #shared = new SharedSettings();
   readonly #opener: Opener = {
     hostId: this.#host.id,
-    place: (placing) => this.place(placing),
+    shared: this.#shared,
+    place: (placing) => this.#put(placing, this.#closing !== undefined),
     keep: (handle) => void this.#keep(handle),
     gone: (id) => this.#gone(id),
   };
   /** @internal */
   protected readonly kept: Authorities;
   /** Connections that are kept by authority. */
-  readonly #shared = new WeakSet<Connection>();
+  readonly #pooled = new WeakSet<Connection>();
   #closing: Promise<void> | undefined;
   /** Its threads are told to leave. */
   #closed = false;
@@ -116,9 +119,9 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
       open: (target, options) => {
         if (this.#closed) throw poolClosed();
         // While it closes, too: for what waits already.
-        const place = (placing: Placing): void => this.#put(placing, this.#closed);
+        const place = (placing: Placing): number => this.#put(placing, this.#closed);
         const connection = openWith({ ...this.#opener, place }, target, options);
-        this.#shared.add(connection);
+        this.#pooled.add(connection);
         return connection;
       },
       turned: (notice) => shielded(() => this.emit(notice.state, notice)),
@@ -180,7 +183,7 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
     const end = performance.now() + timeout;
     if (this.kept.size > 0) {
       // Those that nobody waits for have the same time for their goodbye.
-      for (const handle of this.#handles) if (!this.#shared.has(handle)) handle.shutdown().catch(() => {});
+      for (const handle of this.#handles) if (!this.#pooled.has(handle)) handle.shutdown().catch(() => {});
       await this.kept.close(timeout);
     }
     this.#closed = true;
@@ -212,28 +215,39 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
     return this;
   }
 
-  /** Puts a process into a thread. @internal */
+  /** Puts a process into a thread. Its owner opened it elsewhere, and is told where it is by itself. @internal */
   place(placing: Placing): void {
-    this.#put(placing, this.#closing !== undefined);
+    // Those that another thread has opened were cloned on their way.
+    const settings = this.#shared.of(placing.settings);
+    this.#put({ ...placing, settings }, this.#closing !== undefined, false);
   }
 
-  #put(placing: Placing, closed: boolean): void {
+  /** `silent`: the opener takes what is returned. */
+  #put(placing: Placing, closed: boolean, silent = true): number {
     const { id, isolated, ownerThreadId, port } = placing;
     if (ownerThreadId === ownThreadId) this.#host.began(id);
     try {
       if (closed) throw poolClosed();
-      this.#pick(isolated).place(this.#host.id, placing);
+      const thread = this.#pick(isolated);
+      thread.place(this.#host.id, placing, silent);
+      return thread.threadId;
     } catch (error) {
       // Told like any other end: the handle is out already, and its awaits must settle.
       for (const one of [port, ...portsOf(placing.cookies)]) one.close();
       setImmediate(() => this.#host.ended([id], noThread(error)));
+      return -1;
     }
   }
 
   #pick(isolated: boolean): Thread {
-    const shared = [...this.#threads].filter((thread) => !thread.isolated && thread.open);
-    const [least] = shared.sort((a, b) => a.connections.size - b.connections.size);
-    if (!isolated && least && (least.connections.size === 0 || shared.length >= this.#max)) return least;
+    let least: Thread | undefined;
+    let shared = 0;
+    for (const thread of this.#threads) {
+      if (thread.isolated || !thread.open) continue;
+      shared++;
+      if (!least || thread.connections.size < least.connections.size) least = thread;
+    }
+    if (!isolated && least && (least.connections.size === 0 || shared >= this.#max)) return least;
     const thread = new Thread(
       {
         ended: (id, reason) => this.#host.ended([id], reason),

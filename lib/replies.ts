@@ -45,8 +45,8 @@ export class Replies {
   }
 }
 
-/** Structured clone gives objects a prototype: headers of a peer have none. @internal */
-export function withHeaders<T extends { readonly headers: Headers }>(notice: T): T {
+/** Structured clone gives objects a prototype: headers of a peer have none. */
+function withHeaders<T extends { readonly headers: Headers }>(notice: T): T {
   return { ...notice, headers: Object.assign(Object.create(null), notice.headers) };
 }
 
@@ -54,7 +54,8 @@ export function withHeaders<T extends { readonly headers: Headers }>(notice: T):
 function publicShape(notice: Reply): StreamNotice {
   switch (notice.type) {
     case 'upgrade': {
-      const { headers, rawHeaders, protocol } = withHeaders(notice);
+      const { rawHeaders, protocol } = notice;
+      const headers = headersOf(rawHeaders);
       return { type: 'upgrade', protocols: protocol ? [protocol] : ['websocket'], headers, rawHeaders };
     }
     case 'response': {

@@ -15,7 +15,8 @@ import {
 import { Piscina } from 'piscina';
 import { portsOf } from './cookies/cookiewire.ts';
 import { describe, toRecord } from './errors.ts';
-import type { Boot, ConnectionState, DownRecord, HostToThread, ThreadToHost } from './wire.ts';
+import { ToldSettings } from './shared.ts';
+import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
 
 /** What a thread tells its pool. */
 export interface ThreadHost {
@@ -30,7 +31,10 @@ export interface ThreadHost {
 }
 
 /** A connection process to be. */
-export type Placed = Omit<HostToThread & { type: 'open' }, 'type' | 'host'>;
+export interface Placed
+  extends Pick<HostToThread & { type: 'open' }, 'id' | 'ownerThreadId' | 'port' | 'cookies'> {
+  readonly settings: Settings;
+}
 
 export interface ThreadOptions {
   readonly isolated: boolean;
@@ -58,6 +62,7 @@ export class Thread {
   /** The thread's end of it. */
   readonly #farControl: MessagePort;
   readonly #exitWord = new SharedArrayBuffer(4);
+  readonly #told = new ToldSettings();
   #threadId = -1;
   #leaving = false;
   #terminating = false;
@@ -108,9 +113,23 @@ export class Thread {
     return !this.#dead && !this.#leaving && !this.#terminating;
   }
 
-  place(host: string, { id, settings, ownerThreadId, port, cookies }: Placed): void {
+  /** `silent`: its opener knows where it is. */
+  place(host: string, placed: Placed, silent: boolean): void {
+    const { id, ownerThreadId, port, cookies } = placed;
     this.connections.add(id);
-    const message: HostToThread = { type: 'open', id, host, settings, ownerThreadId, port, cookies };
+    const { known, told } = this.#told.place(placed.settings);
+    const settings = told ? undefined : placed.settings;
+    const message: HostToThread = {
+      type: 'open',
+      id,
+      host,
+      settings,
+      known,
+      ownerThreadId,
+      silent,
+      port,
+      cookies,
+    };
     this.#control.postMessage(message, [port, ...portsOf(cookies)]);
   }
 

@@ -103,7 +103,9 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
   /** Asks its process for it; where its handler runs on this thread, once that is there. `tunnel`: what it goes through;
    *  `options`: of its handler. @internal */
   ask(tunnel: number | undefined, options: unknown): void {
-    const [stream, ws] = [this.id, this.#ws];
+    const stream = this.id;
+    // Its process has those of the connection.
+    const ws = this.#ws === this.#host.ws ? undefined : this.#ws;
     const ask = (): void => {
       const decides = this.inline?.runner.has('retrying');
       // Written out: each name that is posted costs, and most have no more than these.

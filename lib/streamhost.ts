@@ -8,11 +8,13 @@ import type { Fault } from './handler.ts';
 import type { HttpCast } from './httpwire.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
 import type { CloseResult, Message } from './types.ts';
-import type { Cast } from './wire.ts';
+import type { Cast, WsSettings } from './wire.ts';
 
 /** @internal */
 export interface StreamHost {
   readonly origin: string;
+  /** Of connect(). */
+  readonly ws: WsSettings;
   readonly maxBuffered: number;
   readonly connectTimeout: number;
   /** @throws NOT_OWNER, TRANSFERRING or DOWN when the handle cannot be used. */

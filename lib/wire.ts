@@ -17,7 +17,6 @@ import type {
   ConnectionCounters,
   ConnectionStatus,
   DownKind,
-  Headers,
   Intermediary,
   PeerSettings,
   Protocol,
@@ -97,18 +96,15 @@ export type Cast =
   // several that arose in one turn, in order
   | { readonly type: 'casts'; readonly casts: readonly HttpCast[] }
   | SendCast
-  // cumulative: how many parcels of each stream were read to their end; slabs that were borrowed come home with it
-  | {
-      readonly type: 'ack';
-      /** Stream, count, stream, count … */
-      readonly read: readonly number[];
-      readonly slabs?: readonly Uint8Array[];
-    }
+  // cumulative: how many parcels of each stream were read to their end, as stream, count, stream, count …; slabs that
+  // were borrowed come home with it
+  | { readonly type: 'ack'; readonly read: readonly number[]; readonly slabs?: readonly Uint8Array[] }
   | { readonly type: 'flow'; readonly stream: number; readonly add: number }
   | {
       readonly type: 'upgrade';
       readonly stream: number;
-      readonly ws: WsSettings;
+      /** Undefined: those of its connection. */
+      readonly ws: WsSettings | undefined;
       /** The tunnel that it goes through: a stream. */
       readonly tunnel?: number | undefined;
       /** Of its handler. */
@@ -170,7 +166,7 @@ export const LENGTH_MASK = 0x7fffffff;
 
 export type Notice =
   | Parcel
-  // the process exists: first word of each
+  // it exists: first word of each whose opener does not know where it is
   | { readonly type: 'placed'; readonly host: string; readonly threadId: number }
   | { readonly type: 'up'; readonly protocol: Protocol; readonly attempt: number }
   // the next tunnel of the connection's own road is up; the last speaks `protocol`
@@ -227,7 +223,6 @@ export interface Upgraded {
   readonly attempt: number;
   readonly protocol: string;
   readonly extensions: string;
-  readonly headers: Headers;
   readonly rawHeaders: readonly string[];
 }
 
@@ -275,8 +270,12 @@ export type HostToThread =
       readonly type: 'open';
       readonly id: string;
       readonly host: string;
-      readonly settings: Settings;
+      /** Undefined: those that came with the same `known`, which is a place to keep them, from 0. */
+      readonly settings: Settings | undefined;
+      readonly known: number;
       readonly ownerThreadId: number;
+      /** Its opener knows where it is. */
+      readonly silent: boolean;
       readonly port: MessagePort;
       readonly cookies?: CookiePlacing | undefined;
     }

@@ -16,10 +16,11 @@ import type { Making } from './handlersettings.ts';
 import type { HttpNotice } from './httpwire.ts';
 import { MessageListeners, shielded } from './listeners.ts';
 import type { TransferOptions, TransferTarget } from './owner.ts';
+import { headersOf } from './protocol/headers.ts';
 import { Queue } from './queue.ts';
 import { BatchReader, MessageReader } from './reader.ts';
 import { lay, untaken } from './remainder.ts';
-import { Replies, withHeaders } from './replies.ts';
+import { Replies } from './replies.ts';
 import { Speaking } from './speaking.ts';
 import type { StreamHost } from './streamhost.ts';
 import { takeNotice } from './taking.ts';
@@ -36,8 +37,7 @@ export class WsStream<C = unknown, M = Message>
   implements AsyncIterable<M>, AsyncDisposable
 {
   readonly connection: C;
-  /** Resolves once the WebSocket has ended and its last message was given to a reader (at once when nobody
-   *  reads). Never rejects. */
+  /** Resolves once it has ended and its last message was given to a reader (at once when nobody reads). Never rejects. */
   readonly closed: Promise<CloseResult>;
   readonly #host: StreamHost;
   readonly #ws: WsSettings;
@@ -45,6 +45,7 @@ export class WsStream<C = unknown, M = Message>
   readonly #queue: Queue<StreamMark>;
   #state: StreamState;
   #upgraded: Upgraded | undefined;
+  #headers: Headers | undefined;
   #end: Closed | undefined;
   #error: GunportError | undefined;
   /** It has ended, and the messages before that are still on their way. */
@@ -61,7 +62,7 @@ export class WsStream<C = unknown, M = Message>
     this.#ws = record.ws;
     this.#origin = record.origin;
     this.#state = record.state;
-    this.#upgraded = record.upgraded && withHeaders(record.upgraded);
+    this.#upgraded = record.upgraded;
     this.#replies = new Replies(record.replies);
     this.closed = this.#ending.closed;
     this.#queue = new Queue<StreamMark>({
@@ -99,7 +100,8 @@ export class WsStream<C = unknown, M = Message>
   }
   /** Headers of the server's answer, lower-case. */
   get headers(): Headers {
-    return this.#upgraded?.headers ?? Object.create(null);
+    this.#headers ??= headersOf(this.#upgraded?.rawHeaders ?? []);
+    return this.#headers;
   }
 
   /** Resolves when it is open, rejects when it will not be. @internal */
@@ -227,7 +229,8 @@ export class WsStream<C = unknown, M = Message>
   /** Once for each attempt, whether told ahead of its messages or in its place. */
   #isOpen(upgraded: Upgraded): void {
     if (upgraded.attempt <= (this.#upgraded?.attempt ?? 0)) return;
-    this.#upgraded = withHeaders(upgraded);
+    this.#upgraded = upgraded;
+    this.#headers = undefined;
     if (this.#state !== 'closing' && !this.#over) this.#state = 'open';
     this.#ending.tellOpeners();
   }
@@ -372,10 +375,9 @@ export class WsStream<C = unknown, M = Message>
   /** It ends badly: an error of its own, or its process is gone and all that it posted has arrived. @internal */
   finish(error: GunportError): void {
     if (this.#end || this.#error) return;
+    const [ours, result] = [this.#state === 'closing', abnormal(error)];
     this.#error = error;
-    const ours = this.#state === 'closing';
     this.#state = 'closed';
-    const result = abnormal(error);
     this.#settleWaits(result);
     if (ours) this.#settleClosed(result);
     this.#place({ type: 'error', stream: this.id, error: toRecord(error) }, { error });

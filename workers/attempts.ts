@@ -64,6 +64,11 @@ export class Attempts implements RetryingHost, RenewingHost, AttemptHost {
     this.#retrying = new Retrying(settings, this);
   }
 
+  /** As they were opened with. */
+  get given(): Settings {
+    return this.#settings;
+  }
+
   /** Of this attempt, or the last: what was opened, and what hooks have renewed of it. */
   get settings(): Settings {
     return this.#current;

@@ -3,7 +3,7 @@
 // and never fails the process. Source: gun.erl's casts.
 
 import { type GunportError, StreamError } from '../lib/errors.ts';
-import type { Cast, Closed, DownRecord, Notice, Parcel } from '../lib/wire.ts';
+import type { Cast, Closed, DownRecord, Notice, Parcel, WsSettings } from '../lib/wire.ts';
 import type { Attempts } from './attempts.ts';
 import { asRenewed, closeEntry, type Entry } from './entry.ts';
 import type { Handlers } from './handlers.ts';
@@ -47,7 +47,7 @@ export class Casts {
 
   handle(cast: Cast): void {
     if (this.#held) this.#held.push(cast);
-    else if (cast.type === 'upgrade' && this.#host.handlers.lacks(cast.ws)) this.#loadFor(cast);
+    else if (cast.type === 'upgrade' && this.#host.handlers.lacks(this.#wsOf(cast))) this.#loadFor(cast);
     else this.#handle(cast);
   }
 
@@ -128,8 +128,14 @@ export class Casts {
     }
   }
 
-  #upgrade({ stream, ws, tunnel, options, decides }: Cast & { type: 'upgrade' }): void {
+  #wsOf({ ws }: Cast & { type: 'upgrade' }): WsSettings {
+    return ws ?? this.#host.attempts.given.ws;
+  }
+
+  #upgrade(cast: Cast & { type: 'upgrade' }): void {
+    const { stream, tunnel, options, decides } = cast;
     const { streams } = this.#host;
+    const ws = this.#wsOf(cast);
     const lane = streams.laneOf(tunnel);
     const entry = streams.addWebSocket(stream, ws, lane ?? streams.root);
     entry.decides = decides === true;

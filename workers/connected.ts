@@ -18,16 +18,16 @@ const GATHERED = 16 * 1024;
 export class SocketTransport implements Transport {
   readonly #socket: net.Socket;
   readonly #reading: Reading;
-  readonly #info: ReturnType<Transport['info']>;
+  readonly #under: Transport | undefined;
+  #info: ReturnType<Transport['info']> | undefined;
   #destroyed = false;
   #turn: 'fresh' | 'written' | 'gathering' = 'fresh';
 
-  /** `under`: what is known of the transport that a TLS socket stands on. */
-  constructor(socket: net.Socket, reading: Reading, under?: ReturnType<Transport['info']>) {
+  /** `under`: the transport that a TLS socket stands on. */
+  constructor(socket: net.Socket, reading: Reading, under?: Transport) {
     this.#socket = socket;
     this.#reading = reading;
-    // A socket forgets its addresses when it is closed.
-    this.#info = { ...infoOf(socket), ...under, tls: tlsOf(socket) };
+    this.#under = under;
     let error: Error | undefined;
     readAlert(socket, (alert) => {
       error = alert;
@@ -37,7 +37,11 @@ export class SocketTransport implements Transport {
       // An alert after the handshake is told and no more: Node leaves a TLS socket that has failed as it is.
       socket.destroy();
     });
-    socket.on('end', () => reading.ended());
+    socket.on('end', () => {
+      // A socket forgets its addresses when it is closed.
+      this.info();
+      reading.ended();
+    });
     socket.on('close', () => !this.#destroyed && reading.lost(error && lostBy(error)));
     reading.attach(socket);
   }
@@ -105,7 +109,14 @@ export class SocketTransport implements Transport {
   }
 
   info(): ReturnType<Transport['info']> {
+    // Asked for when somebody wants to know: that is two calls of the system.
+    const socket = this.#socket;
+    this.#info ??= { ...infoOf(socket), ...this.#under?.info(), tls: tlsOf(socket) };
     return this.#info;
+  }
+
+  get alpn(): string | undefined {
+    return alpnOf(this.#socket);
   }
 }
 
@@ -154,8 +165,12 @@ export function infoOf(socket: net.Socket): ReturnType<Transport['info']> {
 
 function tlsOf(socket: net.Socket): ProcessInfo['tls'] {
   if (!(socket instanceof tls.TLSSocket)) return undefined;
-  const alpn = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined;
-  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, alpn };
+  return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name, alpn: alpnOf(socket) };
+}
+
+function alpnOf(socket: net.Socket): string | undefined {
+  if (!(socket instanceof tls.TLSSocket)) return undefined;
+  return typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined;
 }
 
 function lostBy(cause: Error): ConnectionError {

@@ -7,7 +7,7 @@ import { type ConnectionError, type GunportError, StreamError, toRecord } from '
 import type { RequestSettings } from '../lib/httpwire.ts';
 import type { UserFunction } from '../lib/modules.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
-import type { Headers, Protocol } from '../lib/types.ts';
+import type { Protocol } from '../lib/types.ts';
 import type { Closed, Notice, Settings } from '../lib/wire.ts';
 import type { LinkCookies } from './cookies/linkcookies.ts';
 import type { Entry } from './entry.ts';
@@ -92,7 +92,6 @@ export interface Agreement {
   readonly protocol: string;
   readonly extensions: string;
   readonly negotiated: Negotiated | undefined;
-  readonly headers: Headers;
   readonly rawHeaders: readonly string[];
 }
 

@@ -110,7 +110,11 @@ export function asRenewed(
   given: WsSettings,
   { path, headers, subprotocols, secretPath }: WsSettings,
 ): WsSettings {
-  return given.spans ? { ...given, path, headers, subprotocols, secretPath } : given;
+  const { spans } = given;
+  const isSame = given.path === path && given.headers === headers && given.subprotocols === subprotocols;
+  return !spans || (isSame && given.secretPath === secretPath)
+    ? given
+    : { ...given, path, headers, subprotocols, secretPath };
 }
 
 /** The loss of a socket that its WebSocket survives. */
@@ -164,24 +168,30 @@ export function closeEntry(
 
 /** What stands for a WebSocket while its upgrade is under way: there is nobody yet to do anything with. */
 export function standIn(cancel: () => void): Socket {
-  const nothing = (): void => {};
-  return {
-    ...{
-      send: nothing,
-      askSent: nothing,
-      ping: nothing,
-      close: () => false,
-      cancel,
-      credit: nothing,
-      hold: nothing,
-    },
-    ...{
-      giveUp: nothing,
-      reveal: nothing,
-      pending: 0,
-      speak: (_image, _messages, { done }) => done(handshakeCut()),
-    },
-  };
+  return new StandIn(cancel);
+}
+
+class StandIn implements Socket {
+  readonly pending = 0;
+  readonly cancel: () => void;
+
+  constructor(cancel: () => void) {
+    this.cancel = cancel;
+  }
+
+  send(): void {}
+  askSent(): void {}
+  ping(): void {}
+  close(): boolean {
+    return false;
+  }
+  credit(): void {}
+  hold(): void {}
+  giveUp(): void {}
+  reveal(): void {}
+  speak(...[, , { done }]: Parameters<Socket['speak']>): void {
+    done(handshakeCut());
+  }
 }
 
 /** upgradeTimeout has passed. */

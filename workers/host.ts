@@ -4,7 +4,7 @@
 // by itself when it is told to, after its processes have ended politely.
 // Source: Gun's gun_conns_sup: temporary children, never restarted.
 
-import type { Boot, HostToThread, ThreadToHost } from '../lib/wire.ts';
+import type { Boot, HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
 import { Cookies } from './cookies/cookies.ts';
 import { EventDesk } from './probes/probe.ts';
 import { ConnectionProcess, type ProcessHost } from './process.ts';
@@ -22,6 +22,7 @@ export default function host({ control, exitWord, listens }: Boot): void {
   });
 
   const processes = new Map<string, ConnectionProcess>();
+  const settings: Settings[] = [];
   let leaving = false;
   const leaveWhenEmpty = (): void => {
     if (leaving && processes.size === 0) process.exit(0);
@@ -46,9 +47,14 @@ export default function host({ control, exitWord, listens }: Boot): void {
 
   control.on('message', (message: HostToThread) => {
     switch (message.type) {
-      case 'open':
-        processes.set(message.id, new ConnectionProcess(message, each));
+      case 'open': {
+        if (message.settings) settings[message.known] = message.settings;
+        const known = settings[message.known];
+        // They were told of before, or now: see lib/shared.ts.
+        if (!known) throw new Error(`no settings are known at ${message.known}`);
+        processes.set(message.id, new ConnectionProcess(message, known, each));
         return;
+      }
       case 'exit':
         leaving = true;
         for (const one of processes.values())

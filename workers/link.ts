@@ -173,7 +173,7 @@ export class Link implements DriverHost, LaneServer {
   #chosen(): Spoken | 'socks' {
     if (this.#place.speaks) return this.#place.speaks;
     const { protocols } = this.settings.http;
-    const alpn = this.transport.info().tls?.alpn;
+    const alpn = this.transport.alpn;
     if (protocols.includes('raw')) return 'raw';
     // An ALPN that stands on another's TLS says nothing of this leg.
     if (this.settings.tls && alpn === 'h2') return 'http2';
@@ -319,15 +319,18 @@ export class Link implements DriverHost, LaneServer {
     if (this.#driver === driver && !this.#stopped) this.#use(driver);
   }
 
-  opened(entry: Entry, { protocol, extensions, headers, rawHeaders }: Agreement): void {
-    entry.upgraded = { attempt: this.#process.attempt, protocol, extensions, headers, rawHeaders };
+  opened(entry: Entry, { protocol, extensions, rawHeaders }: Agreement): void {
+    const { attempt } = this.#process;
+    const { stream, outbox } = entry;
+    entry.upgraded = { attempt, protocol, extensions, rawHeaders };
     entry.state = 'open';
-    this.probe.tell('gunport:protocol-changed', { stream: entry.stream, protocol: 'ws' });
+    this.probe.tell('gunport:protocol-changed', { stream, protocol: 'ws' });
     this.#process.opened();
     const whole = this.#driver instanceof Takeover && this.streams === this.#process.streams.root;
-    if (!entry.outbox.empty)
-      entry.outbox.reply({ type: 'reopened', stream: entry.stream, ...entry.upgraded });
-    entry.outbox.ordered({ type: 'upgrade', stream: entry.stream, whole, ...entry.upgraded });
+    if (!outbox.empty) {
+      outbox.reply({ type: 'reopened', stream, attempt, protocol, extensions, rawHeaders });
+    }
+    outbox.ordered({ type: 'upgrade', stream, whole, attempt, protocol, extensions, rawHeaders });
   }
 
   refused(entry: Entry, error: ConnectionError): void {

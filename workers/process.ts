@@ -96,10 +96,10 @@ export class ConnectionProcess implements Parts {
   #transfers = 0;
   #released = false;
 
-  constructor(open: HostToThread & { type: 'open' }, host: ProcessHost) {
-    const { id, host: hostId, settings, ownerThreadId, port } = open;
+  constructor(open: HostToThread & { type: 'open' }, settings: Settings, host: ProcessHost) {
+    const { id, ownerThreadId, port } = open;
     this.#id = id;
-    this.#hostId = hostId;
+    this.#hostId = open.host;
     this.#settings = settings;
     this.#host = host;
     this.#port = port;
@@ -115,7 +115,7 @@ export class ConnectionProcess implements Parts {
     this.#roads = new Roads(this);
     this.#casts = new Casts(this);
     this.#listen(port);
-    this.reply({ type: 'placed', host: hostId, threadId });
+    if (!open.silent) this.reply({ type: 'placed', host: open.host, threadId });
     // Of a connect() with a handler that comes first: it may renew what is dialled.
     if (settings.ws.handler === undefined) this.guard(() => this.again());
   }

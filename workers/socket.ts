@@ -32,6 +32,8 @@ export interface Transport {
   end(done?: () => void): void;
   /** Now; `lost` is not called any more. */
   destroy(): void;
+  /** What TLS has agreed on, if it has. */
+  readonly alpn: string | undefined;
   info(): Pick<ProcessInfo, 'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort' | 'tls'>;
 }
 

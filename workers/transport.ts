@@ -134,9 +134,12 @@ class Dial implements Dialing {
 
   #open(addresses: readonly Address[]): net.Socket {
     const { host, port, socketPath, localAddress, connectTimeout } = this.#settings;
+    // Written out: a literal with `...` in it has a hidden class of its own, each time.
     const road = {
-      ...(socketPath === undefined ? { host, port } : { path: socketPath, host }),
-      ...(localAddress === undefined ? {} : { localAddress }),
+      host,
+      port: socketPath === undefined ? port : undefined,
+      path: socketPath,
+      localAddress,
       allowHalfOpen: true,
       // The addresses are known; Node asks for all of them, or for one where a local address is bound.
       lookup: givenLookup(addresses, localAddress),
@@ -171,7 +174,7 @@ class Dial implements Dialing {
     clearTimeout(this.#timer);
     if (this.#settings.socketPath === undefined) socket.setNoDelay(this.#settings.noDelay);
     const transport = new SocketTransport(socket, this.#reading);
-    this.#probe.done(transport.info());
+    this.#probe.done(transport);
     socket.off('error', this.#broke);
     socket.off('close', this.#closed);
     this.#callbacks.connected(transport);

@@ -22,6 +22,7 @@ import {
 import { type Driver, type DriverHost, noPing } from './driver.ts';
 import { type Entry, handshakeCut, standIn, upgradeLate } from './entry.ts';
 import { StreamProbe } from './probes/streamprobe.ts';
+import { sharedBuffer } from './slabs.ts';
 
 type State =
   | { readonly name: 'idle' }
@@ -39,15 +40,17 @@ type State =
     }
   | { readonly name: 'stopped' };
 
-/** First size of the memory for an answer; most fit. */
+/** First size of the memory for an answer that comes in parts; most fit. */
 const FIRST_SIZE = 4_096;
+const KEY_SIZE = 16;
 
 export class UpgradeDriver implements Driver {
   readonly protocol = 'http';
   readonly #host: DriverHost;
   #probe: StreamProbe | undefined;
   #state: State = { name: 'idle' };
-  #memory = new Uint8Array(FIRST_SIZE);
+  /** Where the answer stands: an answer that comes at once is read in the lobby and never leaves it. */
+  #memory: Uint8Array = sharedBuffer();
   #length = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -71,9 +74,10 @@ export class UpgradeDriver implements Driver {
   #ask(entry: Entry): void {
     const { settings, transport, cookies } = this.#host;
     const ws = cookies ? cookies.upgrade(entry.ws) : entry.ws;
-    const key = keyOf(randomFillSync(new Uint8Array(16)));
-    const given = new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up');
-    entry.socket = standIn(() => this.#fail(given));
+    const key = newKey();
+    entry.socket = standIn(() => {
+      this.#fail(new ConnectionError('ERR_GUNPORT_CANCELLED', 'the upgrade was given up'));
+    });
     this.#state = { name: 'head', entry, key, scan: newScan() };
     entry.handling?.connected();
     this.#timer = setTimeout(() => this.#late(entry), ws.upgradeTimeout);
@@ -84,12 +88,17 @@ export class UpgradeDriver implements Driver {
   }
 
   buffer(): Uint8Array {
-    if (this.#length === this.#memory.length) {
-      const larger = new Uint8Array(this.#memory.length * 2);
-      larger.set(this.#memory);
-      this.#memory = larger;
-    }
+    // Nothing in the lobby outlives its turn.
+    if (this.#length === 0) this.#memory = sharedBuffer();
+    else if (this.#memory === sharedBuffer()) this.#move(Math.max(FIRST_SIZE, this.#length * 2));
+    else if (this.#length === this.#memory.length) this.#move(this.#length * 2);
     return this.#memory.subarray(this.#length);
+  }
+
+  #move(size: number): void {
+    const memory = new Uint8Array(size);
+    memory.set(this.#memory.subarray(0, this.#length));
+    this.#memory = memory;
   }
 
   received(length: number): void {
@@ -145,11 +154,12 @@ export class UpgradeDriver implements Driver {
     this.#host.cookies?.upgraded(entry.ws, head.status, head.rawHeaders);
     const agreed = checkUpgrade(head, entry.ws, key);
     if (!(agreed instanceof ConnectionError)) {
-      const rest = this.#memory.slice(head.end, this.#length);
+      const rest = this.#length > head.end ? this.#memory.slice(head.end, this.#length) : NOTHING;
       this.#probe?.switched(head.status, head.rawHeaders);
       this.stop();
-      const { headers, rawHeaders } = head;
-      return this.#host.takeOver(entry, { ...agreed, headers, rawHeaders }, rest);
+      const { protocol, extensions, negotiated } = agreed;
+      const { rawHeaders } = head;
+      return this.#host.takeOver(entry, { protocol, extensions, negotiated, rawHeaders }, rest);
     }
     if (agreed.code !== 'ERR_GUNPORT_UPGRADE_REFUSED') return this.#fail(agreed);
     if (!entry.ws.spans) {
@@ -188,4 +198,19 @@ export class UpgradeDriver implements Driver {
     this.stop();
     this.#host.lost(error);
   }
+}
+
+const NOTHING = new Uint8Array(0);
+
+// Per thread: random bytes, drawn in bulk.
+const random = new Uint8Array(256 * KEY_SIZE);
+let nextRandom = random.length;
+function newKey(): string {
+  if (nextRandom === random.length) {
+    randomFillSync(random);
+    nextRandom = 0;
+  }
+  const at = nextRandom;
+  nextRandom += KEY_SIZE;
+  return keyOf(random.subarray(at, nextRandom));
 }

@@ -4,6 +4,7 @@
 import { abnormal, closeResult } from '../closing.ts';
 import { fromRecord, type GunportError } from '../errors.ts';
 import type { Handler } from '../handler.ts';
+import { headersOf } from '../protocol/headers.ts';
 import type { StreamMark } from '../wire.ts';
 import type { Hook } from './making.ts';
 
@@ -11,7 +12,8 @@ import type { Hook } from './making.ts';
 export function hookOf(mark: StreamMark, handler: Handler, url: string): readonly [Hook, () => unknown] {
   switch (mark.type) {
     case 'upgrade': {
-      const { attempt, protocol, extensions, headers } = mark;
+      const { attempt, protocol, extensions, rawHeaders } = mark;
+      const headers = headersOf(rawHeaders);
       return ['open', () => handler.open?.({ attempt, url, protocol, extensions, headers })];
     }
     case 'gap':

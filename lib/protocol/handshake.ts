@@ -4,7 +4,7 @@
 // once however it was cut up, and a WebSocket is open only when every MUST of RFC 6455 §4.1 holds.
 // Source: RFC 6455 §4.1, RFC 9112 §2–5.
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isTokenCode, namesIn } from '../checks.ts';
 import { ConnectionError, describe } from '../errors.ts';
 import type { Headers } from '../types.ts';
@@ -68,14 +68,12 @@ const COLON = 0x3a;
 
 /** The value of Sec-WebSocket-Key for 16 random bytes. */
 export function keyOf(random: Uint8Array): string {
-  return Buffer.from(random).toString('base64');
+  return Buffer.from(random.buffer, random.byteOffset, random.byteLength).toString('base64');
 }
 
 /** The value of Sec-WebSocket-Accept that answers a key. Source: RFC 6455 §4.2.2. */
 export function acceptOf(key: string): string {
-  return createHash('sha1')
-    .update(key + GUID)
-    .digest('base64');
+  return hash('sha1', key + GUID, 'base64');
 }
 
 /** The request, ready for the socket. `extensions`: see offerExtensions. Source: RFC 6455 §4.1. */
@@ -86,7 +84,7 @@ export function requestHead(
   extensions: string | undefined,
 ): Uint8Array {
   const lines = [`GET ${ws.path} HTTP/1.1`];
-  if (!namesIn(ws.headers).has('host')) lines.push(`Host: ${settings.authority}`);
+  if (ws.headers.length === 0 || !namesIn(ws.headers).has('host')) lines.push(`Host: ${settings.authority}`);
   lines.push(
     'Connection: Upgrade',
     'Upgrade: websocket',

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { BIT, WORD_BYTES } from '../../lib/events/eventwire.ts';
 import { EVENTS } from '../../lib/index.ts';
 import { openWith, type Placing } from '../../lib/open.ts';
+import { SharedSettings } from '../../lib/shared.ts';
 import { Thread } from '../../lib/spawn.ts';
 import { FAULTY, fault } from '../support/faults.ts';
 import { feeds, take } from '../support/feeds.ts';
@@ -36,7 +37,11 @@ describe('events that nobody listens to', () => {
       const server = await keep(upgrading(version));
       const opener = {
         hostId: `host-${threadId}`,
-        place: (placing: Placing) => thread.place(`host-${threadId}`, placing),
+        shared: new SharedSettings(),
+        place: (placing: Placing) => {
+          thread.place(`host-${threadId}`, placing, true);
+          return thread.threadId;
+        },
         keep() {},
         gone: () => Promise.resolve(),
       };

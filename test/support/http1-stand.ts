@@ -22,6 +22,7 @@ import { quiet } from './quiet.ts';
 class FakeTransport implements Transport {
   readonly writes: string[] = [];
   readonly pending = 0;
+  readonly alpn = undefined;
   paused = false;
   #done: ((error?: Error | null) => void)[] = [];
 

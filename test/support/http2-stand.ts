@@ -27,6 +27,7 @@ import { quiet } from './quiet.ts';
 class FakeTransport implements Transport {
   readonly frames: h2.H2Frame[] = [];
   readonly pending = 0;
+  readonly alpn = undefined;
   paused = false;
   destroyed = false;
   /** Writes are called back only by sent(). */

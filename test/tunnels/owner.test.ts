@@ -180,7 +180,7 @@ describe('a tunnel, at its owner', () => {
     with_.connection.wsUpgrade('/', { tunnel });
     with_.connection.wsUpgrade('/');
     await with_.settle();
-    const headers = with_.cast('upgrade').map(({ ws }) => ws.headers);
+    const headers = with_.cast('upgrade').map(({ ws }) => ws?.headers);
     expect(headers[0]).to.deep.equal([]);
     expect(headers[1]).to.include('x-mine');
     with_.end();

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { acceptOf } from '../../lib/protocol/handshake.ts';
+import { headersOf } from '../../lib/protocol/headers.ts';
 import { answer, type Stand, useStand } from '../support/http1-stand.ts';
 
 const CRLF = '\r\n';
@@ -281,7 +282,7 @@ describe('http1 ends', () => {
       const entry = made.upgrade();
       made.read(`${agreed(acceptOf(key(made.written())))}\x81\x01a`);
       expect(made.taken).to.deep.include({ entry, rest: '\x81\x01a' });
-      expect(made.taken?.agreed.headers).to.include({ upgrade: 'websocket' });
+      expect(headersOf(made.taken?.agreed.rawHeaders ?? [])).to.include({ upgrade: 'websocket' });
       expect(made.ends).to.deep.equal([]);
     });
 

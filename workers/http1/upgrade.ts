@@ -83,7 +83,7 @@ export class Upgrading {
     this.probe.switched(head.status, head.rawHeaders);
     const agreed = checkUpgrade(whole, this.entry.ws, this.#key);
     if (agreed instanceof ConnectionError) return agreed;
-    return { ...agreed, headers: whole.headers, rawHeaders: whole.rawHeaders };
+    return { ...agreed, rawHeaders: whole.rawHeaders };
   }
 
   stop(): void {

@@ -93,6 +93,10 @@ export class Http2StreamTransport implements Transport {
     stream.resume();
   }
 
+  get alpn(): string | undefined {
+    return this.#connection.transport.alpn;
+  }
+
   info(): ReturnType<Transport['info']> {
     return this.#connection.transport.info();
   }

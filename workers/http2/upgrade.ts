@@ -128,8 +128,7 @@ export class Http2Upgrade {
     this.#transport = transport;
     this.#socket = socket;
     entry.socket = socket;
-    const { headers, rawHeaders } = head;
-    driver.opened(entry, { ...agreed, headers, rawHeaders });
+    driver.opened(entry, { ...agreed, rawHeaders: head.rawHeaders });
     if (this.#state !== 'open') return;
     // Too much is held still, from an earlier attempt.
     if (outbox.paused) transport.pause();

@@ -78,12 +78,13 @@ export class DialProbe {
   }
 
   /** It is done. */
-  done(info: ReturnType<Transport['info']>): void {
+  done(transport: Transport): void {
     const { name } = this.#phase;
     this.#phase = { name: 'none' };
+    if (!this.#probe?.wants(name === 'connect' ? CONNECT_END : TLS_END)) return;
+    const info = transport.info();
     const protocol = spokenOn(info.tls?.alpn, this.#target);
     if (name === 'connect') return this.#connected(info, protocol);
-    if (!this.#probe?.wants(TLS_END)) return;
     const { version = '', cipher = '', alpn } = info.tls ?? {};
     const more = { version, cipher, ...(alpn !== undefined && { alpn }), protocol };
     this.#probe.tell('gunport:tls-handshake:end', { ...this.#origin(this.#target.tlsTimeout), ...more });

@@ -59,8 +59,8 @@ export class Secure {
       this.#state = 'connected';
       clearTimeout(this.#timer);
       const reading = new Reading(above);
-      const transport = new SocketTransport(socket, reading, below.info());
-      this.#probe.done(transport.info());
+      const transport = new SocketTransport(socket, reading, below);
+      this.#probe.done(transport);
       socket.off('error', broke);
       socket.off('close', closed);
       this.#callbacks.connected(transport);
