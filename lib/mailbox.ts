@@ -7,6 +7,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { HttpCast } from './httpwire.ts';
 import { shielded } from './listeners.ts';
+import type { SentFrames } from './sendwire.ts';
+import { packFrames, type SmallParcel, unpackNotice } from './smallwire.ts';
 import type { Cast, Notice } from './wire.ts';
 
 /** What a mailbox tells its connection. */
@@ -40,7 +42,7 @@ export class Mailbox {
   #recycled: Uint8Array[] = [];
   #casts: HttpCast[] = [];
   #castMemory: (ArrayBuffer | MessagePort)[] = [];
-  readonly #onMessage = (notice: Notice): void => this.#reader.notice(notice);
+  readonly #onMessage = (posted: Notice | SmallParcel): void => this.#reader.notice(unpackNotice(posted));
   #closed = false;
   /** What the port holds is all that will ever come. */
   #complete = false;
@@ -104,7 +106,7 @@ export class Mailbox {
 
   #takeLast(): void {
     for (let last = receiveMessageOnPort(this.#port); last; last = receiveMessageOnPort(this.#port)) {
-      const notice: Notice = last.message;
+      const notice = unpackNotice(last.message);
       shielded(() => this.#reader.notice(notice));
     }
     this.#port.close();
@@ -112,10 +114,16 @@ export class Mailbox {
 
   post(cast: Cast, transfer?: readonly (ArrayBuffer | MessagePort)[]): void {
     this.#flushCasts();
+    if (cast.type === 'send') this.#postFrames(cast, transfer);
+    else this.#port.postMessage(cast, transfer);
+  }
+
+  #postFrames(frames: SentFrames, transfer?: readonly (ArrayBuffer | MessagePort)[]): void {
     // One post in place of two, of which each would wake its thread.
-    if (cast.type === 'send' && this.#untold.size > 0 && this.#recycled.length === 0)
-      cast.read = this.#read();
-    this.#port.postMessage(cast, transfer);
+    if (this.#untold.size > 0 && this.#recycled.length === 0) frames.read = this.#read();
+    // Without memory to move they are small.
+    if (transfer?.length) this.#port.postMessage(frames, transfer);
+    else this.#port.postMessage(packFrames(frames));
   }
 
   /** Posted with the others of this turn; not a microtask's: a loop that awaits would post one at a time. */

@@ -6,6 +6,7 @@ import type { WaitOptions } from './await.ts';
 import { Drains } from './drains.ts';
 import { Layout } from './layout.ts';
 import { checkBuffered, checkSendable, lay, type Sendable } from './sendable.ts';
+import { SMALL } from './smallwire.ts';
 import type { Cast } from './wire.ts';
 
 /** With no more under way, the process tells late that it has left: a quarter of `maxBuffered` at most. */
@@ -68,10 +69,12 @@ export class Sending {
   flush(secret = false): void {
     this.#scheduled = false;
     if (this.#layout.bytes === 0) return;
-    const { image, messages, bytes } = this.#layout.take();
-    this.#sent += bytes;
     const stream = this.#stream;
-    const unhurried = this.#sent - this.#flushed <= Math.min(LITTLE, this.#maxBuffered / 4);
+    const unhurried = this.buffered <= Math.min(LITTLE, this.#maxBuffered / 4);
+    const small = unhurried && !secret && this.#layout.bytes <= SMALL;
+    const { image, messages, bytes } = small ? this.#layout.copy() : this.#layout.take();
+    this.#sent += bytes;
+    if (small) return this.#post({ type: 'send', stream, image, messages, unhurried }, []);
     const type = secret ? 'sendSecret' : 'send';
     // The layout hands over memory of its own.
     this.#post({ type, stream, image, messages, unhurried }, [image.buffer as ArrayBuffer]);

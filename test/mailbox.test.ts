@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { expect } from 'chai';
 import { Mailbox } from '../lib/mailbox.ts';
+import { unpackCast } from '../lib/smallwire.ts';
 import type { Cast } from '../lib/wire.ts';
 
 const KiB = 1024;
@@ -14,7 +15,7 @@ function setUp(): { readonly mailbox: Mailbox; readonly port: MessagePort; poste
   const posted = (): Cast[] => {
     const casts: Cast[] = [];
     for (let last = receiveMessageOnPort(port2); last; last = receiveMessageOnPort(port2)) {
-      casts.push(last.message);
+      casts.push(unpackCast(last.message));
     }
     return casts;
   };
@@ -63,7 +64,7 @@ describe('a mailbox acknowledges', () => {
     made.mailbox.post(sent());
     const [first, second] = made.posted();
     expect(first).to.deep.include({ type: 'send', read: [1, 1] });
-    expect(second).to.not.have.property('read');
+    expect(second).to.deep.include({ type: 'send', read: undefined });
     await delay(20);
     expect(made.posted()).to.deep.equal([]);
   });

@@ -3,6 +3,7 @@
 // and never fails the process. Source: gun.erl's casts.
 
 import { type GunportError, StreamError } from '../lib/errors.ts';
+import { type SmallFrames, unpackCast } from '../lib/smallwire.ts';
 import type { Cast, Closed, DownRecord, Notice, Parcel, WsSettings } from '../lib/wire.ts';
 import type { Attempts } from './attempts.ts';
 import { asRenewed, closeEntry, type Entry } from './entry.ts';
@@ -36,6 +37,9 @@ export interface CastsHost {
   end(reason: DownRecord): void;
 }
 
+/** As it comes from the owner's port. */
+export type PostedCast = Cast | SmallFrames;
+
 export class Casts {
   readonly #host: CastsHost;
   /** They wait for a module. */
@@ -45,7 +49,8 @@ export class Casts {
     this.#host = host;
   }
 
-  handle(cast: Cast): void {
+  handle(posted: PostedCast): void {
+    const cast = unpackCast(posted);
     if (this.#held) this.#held.push(cast);
     else if (cast.type === 'upgrade' && this.#host.handlers.lacks(this.#wsOf(cast))) this.#loadFor(cast);
     else this.#handle(cast);

@@ -5,6 +5,7 @@
 // Source: promises F1 and F2; Gun's flow; "in flight 8, go on at 4" of the fast path.
 
 import type { MessagePort } from 'node:worker_threads';
+import { packParcel } from '../lib/smallwire.ts';
 import { LENGTH_MASK, type Notice, type Parcel } from '../lib/wire.ts';
 
 export interface OutboxHost {
@@ -24,6 +25,13 @@ const IN_FLIGHT = { parcels: 8, bytes: 8 * 1024 * 1024 };
 const GO_ON = { parcels: 4, bytes: 4 * 1024 * 1024 };
 /** What a held notice costs beside its memory, so that many small ones are bounded too. */
 const OVERHEAD = 256;
+
+/** To the owner's port. */
+export function postNotice(port: MessagePort, notice: Notice, transfer: (ArrayBuffer | MessagePort)[]): void {
+  const small = notice.type === 'parcel' ? packParcel(notice) : undefined;
+  if (small) port.postMessage(small);
+  else port.postMessage(notice, transfer);
+}
 
 export class Outbox {
   readonly #post: Post;

@@ -11,7 +11,6 @@ import type { Leg, Road } from '../lib/httpwire.ts';
 import type { UserFunction } from '../lib/modules.ts';
 import type { Protocol, StreamInfo } from '../lib/types.ts';
 import type {
-  Cast,
   Closed,
   ConnectionState,
   DownRecord,
@@ -21,7 +20,7 @@ import type {
   Settings,
 } from '../lib/wire.ts';
 import { Attempts, type AttemptsHost } from './attempts.ts';
-import { Casts, type CastsHost } from './casts.ts';
+import { Casts, type CastsHost, type PostedCast } from './casts.ts';
 import type { CookieHold, CookieSource, Cookies } from './cookies/cookies.ts';
 import type { Entry } from './entry.ts';
 import type { Exchange } from './exchange.ts';
@@ -29,7 +28,7 @@ import { Front, type FrontHost } from './front.ts';
 import { Handlers, type HandlersHost } from './handlers.ts';
 import type { Lane } from './lane.ts';
 import type { BranchEnds, HiddenHost, Link, LinkProcess } from './link.ts';
-import { Outbox, type OutboxHost, type Post } from './outbox.ts';
+import { Outbox, type OutboxHost, type Post, postNotice } from './outbox.ts';
 import { type EventDesk, Probe } from './probes/probe.ts';
 import { begins, disconnects, terminates } from './probes/processprobe.ts';
 import { Requests, type RequestsHost } from './requests.ts';
@@ -145,7 +144,7 @@ export class ConnectionProcess implements Parts {
   // ── from the owner ────────────────────────────────────────────────────────────────────────────────────────
 
   #listen(port: MessagePort): void {
-    port.on('message', (cast: Cast) => this.guard(() => this.#casts.handle(cast)));
+    port.on('message', (cast: PostedCast) => this.guard(() => this.#casts.handle(cast)));
     port.on('close', () => this.guard(() => this.#ownerGone()));
   }
 
@@ -159,7 +158,7 @@ export class ConnectionProcess implements Parts {
   /** To the owner, behind what has been said of requests in this turn. */
   readonly post: Post = (notice, transfer) => {
     this.requests.flush();
-    this.#port.postMessage(notice, transfer);
+    postNotice(this.#port, notice, transfer);
   };
 
   reply(notice: Exclude<Notice, Parcel>): void {

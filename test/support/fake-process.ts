@@ -10,6 +10,7 @@ import { newId } from '../../lib/lifeline.ts';
 import type { OpenOptions } from '../../lib/options.ts';
 import { receiveOwnership } from '../../lib/receive.ts';
 import { checkOpen, type OpenTarget } from '../../lib/settings.ts';
+import { type SmallFrames, unpackCast } from '../../lib/smallwire.ts';
 import type { Stream } from '../../lib/stream.ts';
 import type { StreamNotice } from '../../lib/types.ts';
 import type { Cast, Notice } from '../../lib/wire.ts';
@@ -29,7 +30,8 @@ export class FakeProcess {
     const state = { id: newId(), host: 'none', settings, streams: [], ...fresh, ...unknown };
     this.#connection = new Connection(port1, state).begin();
     this.#port = port2;
-    port2.on('message', (cast: Cast) => {
+    port2.on('message', (posted: Cast | SmallFrames) => {
+      const cast = unpackCast(posted);
       if (cast.type === 'casts') this.casts.push(...cast.casts);
       else this.casts.push(cast);
     });
