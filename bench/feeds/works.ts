@@ -87,9 +87,9 @@ function workOf(source: Source, foreigners: readonly Foreign[], settings: Settin
   });
   const wanted = foreigners.filter(({ skips }) => !skips(payload));
   const found = wanted.filter(({ missing }) => missing === undefined);
-  const all = [...here, ...found.map((foreign) => foreignPeer(foreign, source, settings))];
-  const peers = settings.quick && name !== WHOLE ? all.filter(({ name }) => QUICK.includes(name)) : all;
+  const peers = [...here, ...found.map((foreign) => foreignPeer(foreign, source, settings))];
   const notes = wanted.flatMap(({ missing }) => missing ?? []);
   const base = { peer: 'ws', label: 'ws on main' };
-  return { name, label, unit: MESSAGES, base, peers, targets: TARGETS[name], notes };
+  const quick = name === WHOLE ? undefined : QUICK;
+  return { name, label, unit: MESSAGES, base, peers, quick, targets: TARGETS[name], notes };
 }

@@ -67,7 +67,7 @@ export interface Work {
   readonly base: { readonly peer: string; readonly label: string };
   readonly peers: readonly Peer[];
   /** Names of those that a quick run has, where `--peers` does not say. Default: all. */
-  readonly quick?: readonly string[];
+  readonly quick?: readonly string[] | undefined;
   /** Figures that are shown, in this order. Default: STANDARD. */
   readonly columns?: readonly FigureName[];
   readonly targets?: readonly Target[];
