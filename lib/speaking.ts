@@ -48,7 +48,8 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
   /** @internal */
   abstract finish(error: GunportError): void;
 
-  /** Bytes of frames that were sent and have not left this process. */
+  /** Bytes of frames that were sent and have not left this process. Of 16 KiB and less it may be told up to 10 ms late, so
+   *  that nobody is woken for it; `drained()` hears of it at once. */
   get bufferedAmount(): number {
     return this.#sending.buffered;
   }
