@@ -3,11 +3,19 @@
 // Invariant: what is inflated never exceeds the limit by more than a chunk; a message is a whole number of blocks.
 // Source: RFC 7692 §7.2; minizlib (zlib's context kept over synchronous writes).
 
-import { constants, DeflateRaw, InflateRaw } from 'minizlib';
+import { createRequire } from 'node:module';
+import type { DeflateRaw, InflateRaw } from 'minizlib';
 import type { ConnectionError } from '../lib/errors.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
 import { headerSize, readHeader, writeHeader } from '../lib/protocol/frames.ts';
 import { notDeflate, tooBig } from '../lib/protocol/websocket.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first WebSocket of a thread that is compressed: it is a tenth of what a thread would load. */
+function minizlib(): typeof import('minizlib') {
+  return require('minizlib');
+}
 
 /** RFC 7692 §7.2.1: an empty block, whose last four bytes are left out on the wire. */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
@@ -35,6 +43,7 @@ export class Inflater {
     this.#maxPayload = maxPayload;
     // Node's own options, which minizlib hands on without typing them.
     const limits = { maxOutputLength: maxPayload, windowBits: serverMaxWindowBits };
+    const { constants, InflateRaw } = minizlib();
     this.#zlib = new InflateRaw({ flush: constants.Z_SYNC_FLUSH, ...limits });
     this.#zlib.on('data', (part: Buffer) => {
       this.#parts.push(part);
@@ -102,6 +111,7 @@ export class Deflater {
   constructor({ clientNoContextTakeover, clientMaxWindowBits }: Negotiated, level: number) {
     this.#keepsContext = !clientNoContextTakeover;
     const windowBits = { windowBits: clientMaxWindowBits }; // Node's own, as above.
+    const { constants, DeflateRaw } = minizlib();
     this.#zlib = new DeflateRaw({ flush: constants.Z_SYNC_FLUSH, level, ...windowBits });
     this.#zlib.on('data', (part: Buffer) => {
       this.#parts.push(part);

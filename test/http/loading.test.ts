@@ -1,6 +1,9 @@
 // loading.test — what is loaded beside the socket, and when: a thread that holds WebSockets only loads no HTTP library.
 
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
+import { WebSocketServer } from 'ws';
 import { GunportError } from '../../lib/errors.ts';
 import { Pool } from '../../lib/pool.ts';
 import { peer, wsPeer } from '../support/peers.ts';
@@ -24,12 +27,16 @@ describe('the thread of a connection', () => {
   });
   afterEach(() => pool.close());
 
-  async function loaded(): Promise<{ parser: boolean; http2: boolean }> {
+  async function loaded(): Promise<{ parser: boolean; http2: boolean; zlib: boolean }> {
     const connection = pool.open('http://telling.test:1/', { lookup: TELLING, retry: 0 });
     const error = await connection.awaitUp().catch((error: unknown) => error);
     const { message } = (error as GunportError).cause as Error;
     expect(error).to.be.instanceOf(GunportError);
-    return { parser: message.includes('llhttp'), http2: /NativeModule (internal\/)?http2/.test(message) };
+    return {
+      parser: message.includes('llhttp'),
+      http2: /NativeModule (internal\/)?http2/.test(message),
+      zlib: message.includes('minizlib'),
+    };
   }
 
   it('loads no parser and no HTTP/2 for WebSockets, opened by connect() or by wsUpgrade()', async () => {
@@ -37,8 +44,23 @@ describe('the thread of a connection', () => {
     const feed = await pool.connect(server.url);
     const connection = pool.open(server.url);
     expect(await connection.await(connection.wsUpgrade('/'))).to.include({ type: 'upgrade' });
-    expect(await loaded()).to.deep.equal({ parser: false, http2: false });
+    expect(await loaded()).to.deep.equal({ parser: false, http2: false, zlib: false });
     await Promise.all([feed.connection.close(), connection.close()]);
+  });
+
+  it('loads zlib with the first WebSocket that is compressed', async () => {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: true });
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo; // No pipe: a port was asked for.
+    const url = `ws://127.0.0.1:${port}`;
+    const plain = await pool.connect(url);
+    expect(await loaded()).to.include({ zlib: false });
+    const compressed = await pool.connect(url, { compress: true });
+    expect(compressed.extensions).to.include('permessage-deflate');
+    expect(await loaded()).to.include({ zlib: true });
+    await Promise.all([plain.connection.close(), compressed.connection.close()]);
+    server.close();
+    await once(server, 'close');
   });
 
   it('loads the parser with the first request of HTTP/1.1', async () => {
@@ -47,9 +69,9 @@ describe('the thread of a connection', () => {
     });
     const connection = pool.open(`http://127.0.0.1:${server.port}`);
     await connection.awaitUp();
-    expect(await loaded()).to.deep.equal({ parser: false, http2: false });
+    expect(await loaded()).to.deep.equal({ parser: false, http2: false, zlib: false });
     expect(await connection.await(connection.get('/'))).to.include({ status: 204 });
-    expect(await loaded()).to.deep.equal({ parser: true, http2: false });
+    expect(await loaded()).to.deep.equal({ parser: true, http2: false, zlib: false });
   });
 
   it('loads HTTP/2 with the first connection that speaks it', async () => {
@@ -64,6 +86,6 @@ describe('the thread of a connection', () => {
     await spoken;
     await connection.close();
     await closed;
-    expect(await loaded()).to.deep.equal({ parser: false, http2: true });
+    expect(await loaded()).to.deep.equal({ parser: false, http2: true, zlib: false });
   });
 });
