@@ -5,10 +5,18 @@
 // comments and fields that the standard does not know.
 // Source: HTML §9.2.5 and §9.2.6 (WHATWG); gun_sse_h, whose events for a lone `id` these have.
 
+import { createRequire } from 'node:module';
 import { StringDecoder } from 'node:string_decoder';
-import { createParser, type EventSourceParser } from 'eventsource-parser';
+import type { EventSourceParser } from 'eventsource-parser';
 import { StreamError } from '../../lib/errors.ts';
 import { type AnyEvent, EventPacker, type SentEvents } from '../../lib/sentevents.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Loaded with the first event stream of a thread. */
+function parsing(): typeof import('eventsource-parser') {
+  return require('eventsource-parser');
+}
 
 /** Pieces of a line that are joined at the latest: each costs some 32 bytes beside its text. */
 const MOST_PIECES = 512;
@@ -49,7 +57,7 @@ export class SseDecoder {
     this.#maxEventSize = maxEventSize;
     // A character is three bytes at most.
     this.#small = Math.min(SMALL_BLOCK, Math.floor(maxEventSize / 3));
-    this.#parser = createParser({
+    this.#parser = parsing().createParser({
       onEvent: ({ id, event = 'message', data }) => this.#event(event, data, id),
       onRetry: (delay) => {
         this.#retry = Math.min(delay, LONGEST_RETRY);
