@@ -4,7 +4,7 @@
 // neither in a leg's origin nor in messages.
 // Source: RFC 9110 §9.3.6, §11.7.2 (Proxy-Authorization); RFC 1928, RFC 1929; curl's and proxy-from-env's variables.
 
-import { getProxyForUrl } from 'proxy-from-env';
+import { createRequire } from 'node:module';
 import { type Given, kindOf, NOTHING, within } from './checks.ts';
 import { OptionError } from './errors.ts';
 import { checkHeaders, NOT_GIVEN } from './httpsettings.ts';
@@ -21,6 +21,8 @@ import {
   socksHop,
 } from './roads.ts';
 import { basic, checkUrl, type Place, type Schemes } from './target.ts';
+
+const require = createRequire(import.meta.url);
 
 const PROXIES: Schemes = new Map([
   ['http:', 80],
@@ -112,6 +114,8 @@ function checkSpoken(value: unknown, name: string, secure: boolean): readonly Sp
  *  lower case win. ws: is http: here, and wss: https:, as a WebSocket begins as a request of theirs. */
 function ofEnvironment({ secure, authority }: Place, standards: Standards): readonly Hop[] {
   const scheme = secure ? 'https' : 'http';
+  // Loaded when it is asked for.
+  const { getProxyForUrl }: typeof import('proxy-from-env') = require('proxy-from-env');
   if (getProxyForUrl(`${scheme}://${authority}/`) === '') return [];
   for (const lower of [`${scheme}_proxy`, 'all_proxy']) {
     for (const name of [lower, lower.toUpperCase()]) {
