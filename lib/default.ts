@@ -10,11 +10,10 @@ import { OptionError } from './errors.ts';
 import type { WithHandler } from './handler.ts';
 import { listenToThreads } from './inbox.ts';
 import { join, lineTo } from './lifeline.ts';
-import { connectWith, type Opener, openFeed, openWith, type Placing } from './open.ts';
+import { connectWith, type Opener, Openings, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import { hostHere, Pool } from './pool.ts';
 import type { OpenTarget } from './settings.ts';
-import { SharedSettings } from './shared.ts';
 import type { Message } from './types.ts';
 import type { FromHost, Hello } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
@@ -96,7 +95,7 @@ function usual(): Pool | undefined {
 /** From a thread that hosts nothing. What main's pool has left of a connection is not told here. */
 const atMain: Opener = {
   hostId: MAIN,
-  shared: new SharedSettings(),
+  openings: new Openings(),
   place: (placing) => {
     placeAtMain(placing);
     return -1;

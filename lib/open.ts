@@ -12,8 +12,8 @@ import type { CookiePlacing } from './cookies/cookiewire.ts';
 import { TimeoutError } from './errors.ts';
 import { newId } from './lifeline.ts';
 import type { OpenOptions } from './options.ts';
-import { checkOpen, type OpenTarget } from './settings.ts';
-import type { SharedSettings } from './shared.ts';
+import { type CheckedOpen, checkOpen, type OpenTarget } from './settings.ts';
+import { SharedSettings } from './shared.ts';
 import type { ConnectionState, Settings } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
@@ -27,11 +27,27 @@ export interface Placing {
   readonly cookies?: CookiePlacing | undefined;
 }
 
+/** What an opener knows of what was opened through it. @internal */
+export class Openings extends SharedSettings {
+  #last: { readonly target: string; readonly connecting: boolean; readonly checked: CheckedOpen } | undefined;
+
+  /** Checks them; what is opened without options and where the last was is known: who opens thousands has one place. */
+  check(target: OpenTarget, options: OpenOptions | undefined, connecting: boolean): CheckedOpen {
+    const last = this.#last;
+    if (options === undefined && last?.target === target && last.connecting === connecting)
+      return last.checked;
+    const found = checkOpen(target, options, connecting, ['signal']);
+    const checked = { ...found, settings: this.of(found.settings) };
+    // A URL object, and options, may be other ones the next time.
+    if (options === undefined && typeof target === 'string') this.#last = { target, connecting, checked };
+    return checked;
+  }
+}
+
 /** Whose threads a process goes to. @internal */
 export interface Opener {
   readonly hostId: string;
-  /** Of what is opened through it. */
-  readonly shared: SharedSettings;
+  readonly openings: Openings;
   /** Returns its thread, as far as that is known; -1: its process will say. */
   place(placing: Placing): number;
   /** A handle was made. */
@@ -47,9 +63,8 @@ export function openWith(
   options: OpenOptions | undefined,
   connecting = false,
 ): Connection {
-  const checked = checkOpen(target, options, connecting, ['signal']);
-  const { retryFun, renew, isolated, cookies, handling } = checked;
-  const settings = opener.shared.of(checked.settings);
+  const checked = opener.openings.check(target, options, connecting);
+  const { settings, retryFun, renew, isolated, cookies, handling } = checked;
   const signal = options?.signal;
   checkWait(0, signal);
   if (signal?.aborted) throw abortedBy(signal);

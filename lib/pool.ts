@@ -18,10 +18,9 @@ import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
 import { shielded } from './listeners.ts';
 import { downReason } from './monitor.ts';
-import { connectWith, type Opener, openFeed, openWith, type Placing } from './open.ts';
+import { connectWith, type Opener, Openings, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
-import { SharedSettings } from './shared.ts';
 import { Thread } from './spawn.ts';
 import type { Message, ThreadDown } from './types.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
@@ -85,10 +84,10 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
   readonly #handles = new Set<Connection>();
   readonly #host = thisHost();
   readonly #leaving = new Map<string, () => void>();
-  readonly #shared = new SharedSettings();
+  readonly #openings = new Openings();
   readonly #opener: Opener = {
     hostId: this.#host.id,
-    shared: this.#shared,
+    openings: this.#openings,
     place: (placing) => this.#put(placing, this.#closing !== undefined),
     keep: (handle) => void this.#keep(handle),
     gone: (id) => this.#gone(id),
@@ -218,7 +217,7 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
   /** Puts a process into a thread. Its owner opened it elsewhere, and is told where it is by itself. @internal */
   place(placing: Placing): void {
     // Those that another thread has opened were cloned on their way.
-    const settings = this.#shared.of(placing.settings);
+    const settings = this.#openings.of(placing.settings);
     this.#put({ ...placing, settings }, this.#closing !== undefined, false);
   }
 

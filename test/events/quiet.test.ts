@@ -2,8 +2,7 @@ import { threadId } from 'node:worker_threads';
 import { expect } from 'chai';
 import { BIT, WORD_BYTES } from '../../lib/events/eventwire.ts';
 import { EVENTS } from '../../lib/index.ts';
-import { openWith, type Placing } from '../../lib/open.ts';
-import { SharedSettings } from '../../lib/shared.ts';
+import { Openings, openWith, type Placing } from '../../lib/open.ts';
 import { Thread } from '../../lib/spawn.ts';
 import { FAULTY, fault } from '../support/faults.ts';
 import { feeds, take } from '../support/feeds.ts';
@@ -37,7 +36,7 @@ describe('events that nobody listens to', () => {
       const server = await keep(upgrading(version));
       const opener = {
         hostId: `host-${threadId}`,
-        shared: new SharedSettings(),
+        openings: new Openings(),
         place: (placing: Placing) => {
           thread.place(`host-${threadId}`, placing, true);
           return thread.threadId;
