@@ -92,6 +92,10 @@ export class SocketTransport implements Transport {
     this.#reading.resume();
   }
 
+  yield(): void {
+    this.#reading.yield();
+  }
+
   unshift(bytes: Uint8Array): void {
     this.#reading.unshift(bytes);
   }

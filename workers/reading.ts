@@ -25,6 +25,8 @@ export class Reading {
   /** Node's current buffer is the scratch, not the sink's. */
   #scratched = false;
   #paused = false;
+  /** Not in this turn any more. */
+  #yields = false;
   #stopped = false;
   #held: Uint8Array[] = [];
   #ended = false;
@@ -69,7 +71,23 @@ export class Reading {
     if (!this.#paused || this.#stopped) return;
     this.#paused = false;
     this.#pump();
-    if (!this.#paused && !this.#stopped) this.#socket?.resume();
+    this.#goOn();
+  }
+
+  /** Reads no more in this turn of the loop. Node would make up to 32 reads of a busy socket, 6 ms of large ones, before
+   *  the thread hears of anything else. */
+  yield(): void {
+    if (this.#yields || this.#paused || this.#stopped) return;
+    this.#yields = true;
+    this.#socket?.pause();
+    setImmediate(() => {
+      this.#yields = false;
+      this.#goOn();
+    });
+  }
+
+  #goOn(): void {
+    if (!this.#paused && !this.#yields && !this.#stopped) this.#socket?.resume();
   }
 
   /** The peer will send no more. */

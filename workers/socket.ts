@@ -26,6 +26,8 @@ export interface Transport {
   readonly pending: number;
   pause(): void;
   resume(): void;
+  /** Reads no more in this turn of the loop, where it reads by itself. */
+  yield?(): void;
   /** Bytes that come before what is read next: whoever read them has made place for another. */
   unshift(bytes: Uint8Array): void;
   /** FIN after what was written. `done`: that has left, or never will. */

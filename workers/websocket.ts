@@ -141,6 +141,8 @@ export class WebSocketDriver implements Sink, Socket {
     }
     if (this.#deaf) return intake.skip(intake.end - intake.at);
     if (this.#host.outbox.ready) intake.ship(true);
+    // The owner's word that it has read comes in another part of the loop.
+    else this.#host.transport.yield?.();
     if (intake.notUtf8) this.#do(failed(this.#state, notUtf8()));
   }
 
