@@ -4,6 +4,7 @@
 
 import { parseArgs } from 'node:util';
 import { GROUPS } from './groups.ts';
+import { listOf, UsageError, wholeOf } from './instruments/commandline.ts';
 import type { Settings } from './instruments/work.ts';
 
 export interface BenchOptions extends Settings {
@@ -20,9 +21,6 @@ export interface BenchOptions extends Settings {
   readonly functions: boolean;
   readonly help: boolean;
 }
-
-/** The command line is wrong; its message is for the person who typed it. */
-export class UsageError extends Error {}
 
 const WORK_NAMES: readonly string[] = GROUPS.flatMap(({ works }) => works);
 const PEER_NAMES: readonly string[] = [...new Set(GROUPS.flatMap(({ peers }) => peers))];
@@ -47,12 +45,12 @@ export function readOptions(argv: readonly string[]): BenchOptions {
   const quick = values.quick ?? false;
   return {
     quick,
-    rounds: integer('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
-    window: integer('--window', values.window, quick ? 250 : 500, [10, 60_000]),
-    warmup: integer('--warmup', values.warmup, quick ? 100 : 250, [0, 60_000]),
-    mib: integer('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
-    works: list('--only', values.only, WORK_NAMES),
-    peers: list('--peers', values.peers, PEER_NAMES),
+    rounds: wholeOf('--rounds', values.rounds, quick ? 3 : 7, [1, 1_000]),
+    window: wholeOf('--window', values.window, quick ? 250 : 500, [10, 60_000]),
+    warmup: wholeOf('--warmup', values.warmup, quick ? 100 : 250, [0, 60_000]),
+    mib: wholeOf('--mib', values.mib, quick ? 256 : 1_024, [1, 65_536]),
+    works: listOf('--only', values.only, WORK_NAMES),
+    peers: listOf('--peers', values.peers, PEER_NAMES),
     named: values.peers !== undefined,
     json: values.json,
     html: values.html,
@@ -82,26 +80,3 @@ const OPTIONS = {
   functions: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
-
-function integer(
-  name: string,
-  given: string | undefined,
-  standard: number,
-  [least, most]: readonly [number, number],
-): number {
-  if (given === undefined) return standard;
-  const value = /^\d+$/.test(given) ? Number(given) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new UsageError(`${name} must be an integer from ${least} to ${most}, got '${given}'`);
-}
-
-/** Names in the order of `known`, so that tables look alike. */
-function list(name: string, given: string | undefined, known: readonly string[]): readonly string[] {
-  if (given === undefined) return known;
-  const asked = given.split(',').map((one) => one.trim());
-  for (const one of asked) {
-    if (!known.includes(one))
-      throw new UsageError(`${name} takes a list of ${known.join(', ')}, got '${one}'`);
-  }
-  return known.filter((one) => asked.includes(one));
-}

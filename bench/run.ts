@@ -7,12 +7,13 @@
 import './instruments/plain.ts';
 import { writeFile } from 'node:fs/promises';
 import { GROUPS } from './groups.ts';
+import { UsageError } from './instruments/commandline.ts';
 import { describeMachine, neighbours, versions } from './instruments/machine.ts';
 import { type Report, type ReportWork, reportOf, reportWork } from './instruments/report.ts';
 import { roundsOf } from './instruments/rounds.ts';
 import { legendOf, Progress, tableOf, verdictOf } from './instruments/table.ts';
 import type { Group } from './instruments/work.ts';
-import { type BenchOptions, readOptions, USAGE, UsageError } from './options.ts';
+import { type BenchOptions, readOptions, USAGE } from './options.ts';
 import { pageOf } from './page/page.ts';
 
 process.exitCode = await main(process.argv.slice(2));

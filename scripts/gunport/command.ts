@@ -3,8 +3,9 @@
 // nothing is started.
 
 import { parseArgs } from 'node:util';
+import { UsageError, wholeOf } from '../../bench/instruments/commandline.ts';
 import { BENCH_HELP, HELP } from './help.ts';
-import { duration, fieldOf, oneOf, peerList, rateOf, type Values, WrongError, whole } from './values.ts';
+import { duration, fieldOf, oneOf, peerList, rateOf, type Values } from './values.ts';
 
 export type PeerName = 'gunport' | 'ws';
 export type Reading = 'events' | 'for-await' | 'batches' | 'borrowed';
@@ -89,12 +90,12 @@ export function parse(args: readonly string[]): Command {
     if (values.version) return { name: 'version' };
     if (values.help) return { name: 'help', text: command === 'bench' ? BENCH_HELP : HELP };
     if (command === undefined) return { name: 'wrong', message: 'a command is missing' };
-    if (command !== 'bench') throw new WrongError(`the command must be bench, got '${command}'`);
-    if (url === undefined) throw new WrongError('bench takes a URL, got none');
-    if (more !== undefined) throw new WrongError(`bench takes one URL, got '${url}' and '${more}'`);
+    if (command !== 'bench') throw new UsageError(`the command must be bench, got '${command}'`);
+    if (url === undefined) throw new UsageError('bench takes a URL, got none');
+    if (more !== undefined) throw new UsageError(`bench takes one URL, got '${url}' and '${more}'`);
     return benchOf(urlOf(url), values);
   } catch (error) {
-    if (error instanceof WrongError) return { name: 'wrong', message: error.message };
+    if (error instanceof UsageError) return { name: 'wrong', message: error.message };
     // Node's own words, of which the first sentence says it all.
     const [message = ''] = error instanceof Error ? error.message.split(/\.\s/) : [String(error)];
     return { name: 'wrong', message };
@@ -106,27 +107,27 @@ function benchOf(url: URL, values: Values): BenchCommand {
   const kind = kindOf(isWeb, values);
   checkTogether(kind, isWeb, values);
   if (values.insecure && !['wss:', 'https:'].includes(url.protocol)) {
-    throw new WrongError(`--insecure is for wss: and https: URLs, got '${url.protocol}'`);
+    throw new UsageError(`--insecure is for wss: and https: URLs, got '${url.protocol}'`);
   }
   const peers = peerList(values.peers);
-  const connections = whole('--connections', values.connections, 1, [1, 100_000]);
-  const under = whole('--concurrency', values.concurrency, connections, [1, 1_000_000]);
+  const connections = wholeOf('--connections', values.connections, 1, [1, 100_000]);
+  const under = wholeOf('--concurrency', values.concurrency, connections, [1, 1_000_000]);
   if (under < connections) {
-    throw new WrongError(`--concurrency must be at least --connections (${connections}), got '${under}'`);
+    throw new UsageError(`--concurrency must be at least --connections (${connections}), got '${under}'`);
   }
   return {
     name: 'bench',
     url,
     kind,
     sends: values.send ?? [],
-    message: values.message ?? 'x'.repeat(whole('--size', values.size, SIZE, [0, 100_000_000])),
+    message: values.message ?? 'x'.repeat(wholeOf('--size', values.size, SIZE, [0, 100_000_000])),
     rate: rateOf(values.rate) ?? (kind === 'ping' ? PINGS : undefined),
     connections,
     concurrency: Math.floor(under / connections),
-    threads: whole('--threads', values.threads, 1, [1, 1_024]),
+    threads: wholeOf('--threads', values.threads, 1, [1, 1_024]),
     duration: duration('--duration', values.duration, '10s', [10, 86_400_000]),
     warmup: duration('--warmup', values.warmup, '500ms', [0, 3_600_000]),
-    rounds: whole('--rounds', values.rounds, peers.length > 1 ? 5 : 1, [1, 1_000]),
+    rounds: wholeOf('--rounds', values.rounds, peers.length > 1 ? 5 : 1, [1, 1_000]),
     headers: (values.header ?? []).map(fieldOf),
     subprotocols: values.subprotocol ?? [],
     compress: values.compress ?? false,
@@ -141,7 +142,7 @@ function benchOf(url: URL, values: Values): BenchCommand {
 
 function kindOf(isWeb: boolean, { echo, ping }: Values): Kind {
   if (isWeb) return 'get';
-  if (echo && ping) throw new WrongError('--echo and --ping cannot go together: each times its own');
+  if (echo && ping) throw new UsageError('--echo and --ping cannot go together: each times its own');
   return echo ? 'echo' : ping ? 'ping' : 'feed';
 }
 
@@ -151,25 +152,25 @@ function checkTogether(kind: Kind, isWeb: boolean, values: Values): void {
     const [name] = names.filter((one) => values[one] !== undefined);
     if (isGood || name === undefined) return;
     const value = values[name] === true ? '' : `, got '${values[name]}'`;
-    throw new WrongError(`--${name} is for ${where}${value}`);
+    throw new UsageError(`--${name} is for ${where}${value}`);
   };
   only(OF_WEBSOCKETS, !isWeb, 'ws: and wss: URLs');
   only(['size', 'message'], kind === 'echo', '--echo');
   only(['rate'], kind !== 'feed', '--echo, --ping and http: URLs');
   only(['concurrency'], kind === 'echo' || kind === 'get', '--echo and http: URLs');
   if (values.size !== undefined && values.message !== undefined) {
-    throw new WrongError(`--size and --message cannot go together, got '${values.size}' and a message`);
+    throw new UsageError(`--size and --message cannot go together, got '${values.size}' and a message`);
   }
   for (const name of ['json', 'html'] as const) {
-    if (values[name] === '') throw new WrongError(`--${name} takes a file name, got ''`);
+    if (values[name] === '') throw new UsageError(`--${name} takes a file name, got ''`);
   }
-  if (values.html === '-') throw new WrongError(`--html takes a file name, got '-'`);
+  if (values.html === '-') throw new UsageError(`--html takes a file name, got '-'`);
 }
 
 function urlOf(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && ['ws:', 'wss:', 'http:', 'https:'].includes(url.protocol)) return url;
-  throw new WrongError(`the URL must be one of ws:, wss:, http: or https:, got '${text}'`);
+  throw new UsageError(`the URL must be one of ws:, wss:, http: or https:, got '${text}'`);
 }
 
 /** A report is shown to others: values of headers, texts that are sent, user names, passwords and queries are not in it. */

@@ -1,10 +1,8 @@
 // values — what stands behind the options, one by one: taken as it is meant, or named with its value.
 // Called by command.ts.
 
+import { listOf, UsageError } from '../../bench/instruments/commandline.ts';
 import type { PeerName } from './command.ts';
-
-/** The command line is wrong; its message is for the person who typed it. */
-export class WrongError extends Error {}
 
 /** As parseArgs gives them. */
 export interface Values {
@@ -35,24 +33,12 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 /** A second; more is for drivers of their own. */
 const MOST_RATE = 1_000_000;
 
-export function whole(
-  name: string,
-  given: string | undefined,
-  standard: number,
-  [least, most]: readonly [number, number],
-): number {
-  if (given === undefined) return standard;
-  const value = /^\d+$/.test(given) ? Number(given) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new WrongError(`${name} must be an integer from ${least} to ${most}, got '${given}'`);
-}
-
 /** A second; fractions are taken. */
 export function rateOf(given: string | undefined): number | undefined {
   if (given === undefined) return undefined;
   const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : Number.NaN;
   if (value > 0 && value <= MOST_RATE) return value;
-  throw new WrongError(`--rate must be a number above 0, up to ${MOST_RATE}, got '${given}'`);
+  throw new UsageError(`--rate must be a number above 0, up to ${MOST_RATE}, got '${given}'`);
 }
 
 /** In ms, from `500ms`, `10s`, `2m` or `1h`. */
@@ -65,7 +51,7 @@ export function duration(
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(given ?? standard) ?? [];
   const value = Number(number) * (UNITS[unit] ?? Number.NaN);
   if (value >= least && value <= most) return value;
-  throw new WrongError(
+  throw new UsageError(
     `${name} must be a time like 500ms, 10s or 2m, from ${least} ms to ${most / 1_000} s, got '${given}'`,
   );
 }
@@ -74,7 +60,7 @@ export function duration(
 export function fieldOf(given: string): readonly [name: string, value: string] {
   const [, name, value = ''] = /^([!#$%&'*+.^`|~\w-]+):[ \t]*([^\r\n\0]*)$/.exec(given) ?? [];
   if (name !== undefined) return [name, value.trimEnd()];
-  throw new WrongError(`--header must be like 'name: value', got '${given}'`);
+  throw new UsageError(`--header must be like 'name: value', got '${given}'`);
 }
 
 export function oneOf<T extends string>(
@@ -86,17 +72,10 @@ export function oneOf<T extends string>(
   if (given === undefined) return standard;
   const found = known.find((one) => one === given);
   if (found !== undefined) return found;
-  throw new WrongError(`${name} must be one of ${known.join(', ')}, got '${given}'`);
+  throw new UsageError(`${name} must be one of ${known.join(', ')}, got '${given}'`);
 }
 
-/** In the order of PEERS; gunport alone where nothing is said. */
+/** gunport alone where nothing is said. */
 export function peerList(given: string | undefined): readonly PeerName[] {
-  if (given === undefined) return ['gunport'];
-  const asked = given.split(',').map((one) => one.trim());
-  for (const one of asked) {
-    if (!PEERS.some((peer) => peer === one)) {
-      throw new WrongError(`--peers takes a list of ${PEERS.join(', ')}, got '${one}'`);
-    }
-  }
-  return PEERS.filter((peer) => asked.includes(peer));
+  return listOf('--peers', given, PEERS, ['gunport']);
 }

@@ -12,16 +12,11 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { WebSocket } from 'ws';
 import type { Report, ReportRow } from '../../bench/instruments/report.ts';
+import { ended, type Ran } from '../support/child.ts';
 import { wellFormed } from '../support/markup.ts';
 import { wsServer } from '../support/peers.ts';
 
 const GUNPORT = fileURLToPath(new URL('../../scripts/gunport.js', import.meta.url));
-
-interface Ran {
-  readonly code: number | null;
-  readonly output: string;
-  readonly errors: string;
-}
 
 interface Running {
   readonly ended: Promise<Ran>;
@@ -30,16 +25,7 @@ interface Running {
 
 function start(args: readonly string[]): Running {
   const child = spawn(process.execPath, [GUNPORT, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  let errors = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors += text;
-  });
-  const ended = once(child, 'close').then(([code]) => ({ code, output, errors }));
-  return { ended, interrupt: () => void child.kill('SIGINT') };
+  return { ended: ended(child, 30_000), interrupt: () => void child.kill('SIGINT') };
 }
 
 function gunport(...args: readonly string[]): Promise<Ran> {
@@ -111,7 +97,7 @@ describe('gunport bench', function () {
   it('has a help and a version', async () => {
     expect((await gunport('--help')).output).to.match(/^usage: gunport bench URL/);
     const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-    expect(await gunport('--version')).to.deep.equal({ code: 0, output: `${version}\n`, errors: '' });
+    expect(await gunport('--version')).to.include({ code: 0, output: `${version}\n`, errors: '' });
   });
 
   it('measures a feed as it comes, in any way of reading', async () => {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { ended } from '../support/child.ts';
 import { type Peer, wsServer } from '../support/peers.ts';
 
 const GUNPORT = fileURLToPath(new URL('../../scripts/gunport.js', import.meta.url));
@@ -60,16 +61,11 @@ describe('README on measuring a server', function () {
       .replace('https://api.example', `http://127.0.0.1:${port}`)
       .split(/\s+/);
     expect([npx, name]).to.deep.equal(['npx', 'gunport']);
-    const child = spawn(process.execPath, [GUNPORT, ...args, ...SHORT], { cwd: folder });
-    let output = '';
-    let errors = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
+    const child = spawn(process.execPath, [GUNPORT, ...args, ...SHORT], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      errors += text;
-    });
-    const [code] = await once(child, 'close');
+    const { code, errors, output } = await ended(child, 30_000);
     expect({ code, errors }, line).to.deep.equal({ code: 0, errors: '' });
     return output;
   }

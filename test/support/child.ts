@@ -2,7 +2,8 @@
 // Used by tests about what ends, what stays alive and what a whole process does.
 // Invariant: it always ends: by itself, or killed after `timeout`, which the test sees as a signal.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 
 export interface Ran {
   readonly code: number | null;
@@ -37,10 +38,15 @@ export function run(
 
 /** The same without gunport. */
 export function runModule(program: string, node: readonly string[] = [], timeout = 8_000): Promise<Ran> {
+  const child = spawn(process.execPath, [...node, '--input-type=module', '--eval', program], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return ended(child, timeout);
+}
+
+/** What it wrote, and how it ended; killed after `timeout` ms. */
+export function ended(child: ChildProcessByStdio<null, Readable, Readable>, timeout: number): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...node, '--input-type=module', '--eval', program], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
     let output = '';
     let errors = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
