@@ -16,6 +16,7 @@ import { SLAB } from '../../workers/slabs.ts';
 import { buildBlock, PAYLOADS, type PayloadName } from '../feeds/payloads.ts';
 import { type Case, httpCases } from './http.ts';
 import { partCases } from './parts.ts';
+import { smallCases } from './small.ts';
 
 const TIME = 300;
 /** Messages of one call where no slab says otherwise. */
@@ -32,6 +33,7 @@ export async function benchFunctions(): Promise<void> {
     ...telling(),
     ...reading(binary.parcel, text.parcel),
     ...sending(),
+    ...smallCases(),
     ...httpCases(),
     ...partCases(),
   ];
