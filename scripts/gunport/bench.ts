@@ -7,10 +7,11 @@ import { versions } from '../../bench/instruments/machine.ts';
 import { type Report, type ReportWork, reportOf, reportWork } from '../../bench/instruments/report.ts';
 import type { Row } from '../../bench/instruments/results.ts';
 import { pageOf } from '../../bench/page/page.ts';
-import { type BenchCommand, type PeerName, shownUrl } from './command.ts';
+import { type BenchCommand, shownUrl } from './command.ts';
 import { curvesOf, latenciesOf, type Measured } from './curves.ts';
 import { type Probed, type Progress, probe } from './probe.ts';
 import { ProgressLine, told } from './telling.ts';
+import type { PeerName } from './values.ts';
 import { ownVersion } from './version.ts';
 
 const LABELS: Readonly<Record<PeerName, string>> = { gunport: 'gunport', ws: 'ws on main' };

@@ -5,9 +5,8 @@
 import { parseArgs } from 'node:util';
 import { UsageError, wholeOf } from '../../bench/instruments/commandline.ts';
 import { BENCH_HELP, HELP } from './help.ts';
-import { duration, fieldOf, oneOf, peerList, rateOf, type Values } from './values.ts';
+import { duration, fieldOf, oneOf, type PeerName, peerList, rateOf, type Values } from './values.ts';
 
-export type PeerName = 'gunport' | 'ws';
 export type Reading = 'events' | 'for-await' | 'batches' | 'borrowed';
 /** What is timed: nothing but what comes, each message and its answer, pings, or requests. */
 type Kind = 'feed' | 'echo' | 'ping' | 'get';

@@ -2,10 +2,11 @@
 // Called by bench.ts. Invariant: rounds of one peer are one curve; over time there is one only where there is one round.
 
 import type { Curve } from '../../bench/instruments/report.ts';
-import type { BenchCommand, PeerName } from './command.ts';
+import type { BenchCommand } from './command.ts';
 import type { Probed } from './probe.ts';
 import { Recorder } from './recorder.ts';
 import { Sizes } from './sizes.ts';
+import type { PeerName } from './values.ts';
 
 /** All rounds of one peer. */
 export interface Measured {

@@ -6,13 +6,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { begin, settle } from '../../bench/instruments/measure.ts';
 import type { Sample } from '../../bench/instruments/work.ts';
-import type { BenchCommand, PeerName } from './command.ts';
+import type { BenchCommand } from './command.ts';
 import { openGunport } from './gunportlinks.ts';
 import { Intake } from './intake.ts';
 import type { Links } from './link.ts';
 import { Load } from './load.ts';
 import type { Recorder } from './recorder.ts';
 import type { Sizes } from './sizes.ts';
+import type { PeerName } from './values.ts';
 import { openWeb } from './weblinks.ts';
 import { openWs } from './wslinks.ts';
 

@@ -2,7 +2,6 @@
 // Called by command.ts.
 
 import { listOf, UsageError } from '../../bench/instruments/commandline.ts';
-import type { PeerName } from './command.ts';
 
 /** As parseArgs gives them. */
 export interface Values {
@@ -27,6 +26,8 @@ export interface Values {
   readonly json?: string | undefined;
   readonly html?: string | undefined;
 }
+
+export type PeerName = 'gunport' | 'ws';
 
 const PEERS: readonly PeerName[] = ['gunport', 'ws'];
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
