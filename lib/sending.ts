@@ -74,10 +74,10 @@ export class Sending {
     const small = unhurried && !secret && this.#layout.bytes <= SMALL;
     const { image, messages, bytes } = small ? this.#layout.copy() : this.#layout.take();
     this.#sent += bytes;
-    if (small) return this.#post({ type: 'send', stream, image, messages, unhurried }, []);
     const type = secret ? 'sendSecret' : 'send';
-    // The layout hands over memory of its own.
-    this.#post({ type, stream, image, messages, unhurried }, [image.buffer as ArrayBuffer]);
+    // The layout hands over memory of its own; a copy is cloned.
+    const moved = small ? [] : [image.buffer as ArrayBuffer];
+    this.#post({ type, stream, image, messages, unhurried }, moved);
   }
 
   /** Resolves when all that was sent until now has left the process. */

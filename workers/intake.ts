@@ -51,8 +51,8 @@ export class Intake {
   #built: Built | undefined;
   /** The last read was large: the next gets a slab of its own. */
   #busy = false;
-  /** What the last message took with its header, where that was more than a slab: the peer sends such messages. */
-  #large = 0;
+  /** What the next slab should have: more than SLAB where the last message took that, for the peer sends such. */
+  #size = SLAB;
   #notUtf8 = false;
 
   /** `most`: how many bytes one read may bring. */
@@ -207,8 +207,8 @@ export class Intake {
       return this.#ship(copyOf(region), index, { kinds, bytes });
     }
     const rest = this.#slab.subarray(at, this.#end);
-    this.#large = count === 1 && at > SLAB ? at : 0;
-    const size = Math.max(SLAB, this.#large, rest.length + LEAST_ROOM);
+    this.#size = count === 1 ? Math.max(SLAB, at) : SLAB;
+    const size = Math.max(this.#size, rest.length + LEAST_ROOM);
     this.#slab = this.#busy || rest.length > 0 ? takeSlab(size) : sharedBuffer();
     this.#slab.set(rest);
     this.#start = 0;
@@ -262,7 +262,7 @@ export class Intake {
     this.#start = 0;
     this.#end = 0;
     this.#cursor.at = 0;
-    if (this.#busy && this.#isLobby) this.#slab = takeSlab(Math.max(SLAB, this.#large));
+    if (this.#busy && this.#isLobby) this.#slab = takeSlab(this.#size);
     else if (!this.#busy && !this.#isLobby) this.#release();
   }
 
@@ -276,7 +276,7 @@ export class Intake {
   #room(): number {
     const { at, needed } = this.#cursor;
     const have = this.#end - at;
-    return Math.max(LEAST_ROOM, Math.min(needed - have, Math.max(SLAB - have, have, this.#large - have)));
+    return Math.max(LEAST_ROOM, Math.min(needed - have, Math.max(have, this.#size - have)));
   }
 
   /** Out of the lobby, or of a slab that is full. What the owner has no room for moves along, or waits in the outbox. */

@@ -10,7 +10,7 @@ export const SLAB: number = 512 * 1024;
 const LOBBY = 64 * 1024;
 /** Bytes of slabs that are kept for the next socket that is busy, a thread. */
 const KEPT = 16 * SLAB;
-/** Larger ones, for larger messages, are multiples of this: so one fits again. */
+/** All are multiples of this, those for larger messages too: so one fits again. */
 const STEP = 64 * 1024;
 
 // Per thread, as it must be: the memory of its sockets. The last that came is the first to go: it may be in a cache.
@@ -27,7 +27,7 @@ export function sharedBuffer(): Uint8Array<ArrayBuffer> {
 /** Memory for one socket, of `size` bytes at least: a slab unless given. */
 export function takeSlab(size: number = SLAB): Uint8Array<ArrayBuffer> {
   if (size < SLAB) return fresh(size);
-  const wanted = size === SLAB ? SLAB : Math.ceil(size / STEP) * STEP;
+  const wanted = Math.ceil(size / STEP) * STEP;
   const at = free.findLastIndex(({ length }) => length === wanted);
   const [found] = at < 0 ? [] : free.splice(at, 1);
   kept -= found?.length ?? 0;
@@ -39,8 +39,7 @@ export function giveSlab(slab: Uint8Array): void {
   const { buffer } = slab;
   if (!(buffer instanceof ArrayBuffer)) return;
   const { byteLength } = buffer;
-  if (byteLength < SLAB || byteLength > KEPT) return;
-  if (byteLength > SLAB && byteLength % STEP !== 0) return;
+  if (byteLength < SLAB || byteLength > KEPT || byteLength % STEP !== 0) return;
   while (kept + byteLength > KEPT) kept -= free.shift()?.length ?? kept;
   free.push(new Uint8Array(buffer));
   kept += byteLength;

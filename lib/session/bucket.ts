@@ -12,7 +12,6 @@ import { describe, OptionError } from '../errors.ts';
 
 /** `normal`: what finds its tokens goes at once, all else waits in order. The others are for tests and emergencies:
  *  nothing is limited; everything waits for a later turn; everything is refused. */
-/** `normal`: by tokens; the others, for tests and emergencies, whatever there are. */
 export type RateLimitMode = 'normal' | 'alwaysAllow' | 'alwaysQueue' | 'alwaysReject';
 
 /** A bucket of tokens: options of `rateLimit` and of a `RateLimiter`. */
