@@ -36,7 +36,7 @@ export const BLOCKED: Group = {
       const way = BLOCKED_PEERS[name];
       return { name, label: way.label, measure: () => measureBlocked(way, server, plan) };
     });
-    return { works: [workOf(peers, plan)], [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving([workOf(peers, plan)]);
   },
 };
 

@@ -44,7 +44,7 @@ export const BOOKS: Group = {
     const path = fileBeside(import.meta.url, '../feeds/server');
     const server = await ServerProcess.start<FeedReady>(path, names);
     const works = [workOf(server.ready, settings)];
-    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving(works);
   },
 };
 

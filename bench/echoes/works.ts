@@ -22,7 +22,7 @@ export const ECHOES: Group = {
       const open = (tally: Tally): Promise<Close> => echo(way, url, tally);
       return { name: peer, label: way.label, measure: () => measure(open, SIZE, settings) };
     });
-    return { works: [workOf(peers)], [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving([workOf(peers)]);
   },
 };
 

@@ -32,7 +32,7 @@ export const HTTP: Group = {
     const server = await ServerProcess.start<HttpReady>(path, [String(large)]);
     const asked = HTTP_NAMES.filter((name) => names.includes(name));
     const works = httpWorks(asked, server.ready, large, settings);
-    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving(works);
   },
 };
 

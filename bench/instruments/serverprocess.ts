@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Running, Work } from './work.ts';
 
 /** A server process, of which is known what it said once it could be connected to. */
 export class ServerProcess<Ready> implements AsyncDisposable {
@@ -32,6 +33,11 @@ export class ServerProcess<Ready> implements AsyncDisposable {
     this.#child.send('?');
     const [answer] = await answered;
     return answer as Answer; // As its server.ts says.
+  }
+
+  /** What it serves: it lives as long as these. */
+  serving(works: readonly Work[]): Running {
+    return { works, [Symbol.asyncDispose]: () => this[Symbol.asyncDispose]() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

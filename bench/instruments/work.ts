@@ -79,7 +79,7 @@ export interface Work {
 export type Sample = Readonly<Partial<Record<FigureName, number | undefined>>>;
 
 /** Works that share a server, or whatever else they need while they run. */
-interface Running extends AsyncDisposable {
+export interface Running extends AsyncDisposable {
   readonly works: readonly Work[];
 }
 

@@ -41,12 +41,21 @@ const BROKEN_LESS = 4;
 
 export function barsOf({ title, hint, bars, less, show }: Bars): string {
   const axis = linear(axisEnd(bars, less), show);
-  const height = bars.length * ROW;
+  const rows = bars.map((bar, row) => drawn(bar, row * ROW, axis));
+  return figureOf(title, hint, { axis, rows, height: bars.length * ROW });
+}
+
+/** What is drawn row by row over the lines of an axis, under its title. */
+export function figureOf(
+  title: string,
+  hint: string,
+  { axis, rows, height }: { readonly axis: Axis; readonly rows: readonly string[]; readonly height: number },
+): string {
   const plot = element(
     'svg',
     { class: 'plot', role: 'img', 'aria-label': title, width: '100%', height: height + FOOT },
     grid(axis, height),
-    ...bars.map((bar, row) => drawn(bar, row * ROW, axis)),
+    ...rows,
   );
   const caption = element(
     'figcaption',
@@ -59,7 +68,7 @@ export function barsOf({ title, hint, bars, less, show }: Bars): string {
 }
 
 /** Lines from top to bottom, and their labels. */
-export function grid({ ticks }: Axis, height: number): string {
+function grid({ ticks }: Axis, height: number): string {
   return ticks
     .map(({ at, label }, index) => {
       const x = percent(at);

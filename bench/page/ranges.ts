@@ -3,7 +3,7 @@
 // Invariant: what a row does not have is not drawn; each mark says its value when pointed at, and in the table.
 
 import { type Axis, logarithmic } from './axis.ts';
-import { grid, rowHead, type Tone } from './bars.ts';
+import { figureOf, rowHead, type Tone } from './bars.ts';
 import { element, percent, text } from './markup.ts';
 
 export interface Mark {
@@ -23,7 +23,6 @@ export interface Range {
 
 const ROW = 38;
 const LINE_AT = 25;
-const FOOT = 22;
 const RADIUS: Readonly<Record<Mark['kind'], number>> = { p50: 6, p90: 3, p99: 4.5, p999: 3.5, max: 2.5 };
 
 /** `show`: a tick's label. */
@@ -31,23 +30,10 @@ export function rangesOf(title: string, ranges: readonly Range[], show: (value: 
   const values = ranges.flatMap(({ marks }) => marks.map(({ value }) => value)).filter((value) => value > 0);
   if (values.length === 0) return '';
   const axis = logarithmic(Math.min(...values), Math.max(...values), show);
-  const height = ranges.length * ROW;
-  const plot = element(
-    'svg',
-    { class: 'plot', role: 'img', 'aria-label': title, width: '100%', height: height + FOOT },
-    grid(axis, height),
-    ...ranges.map((range, row) => drawn(range, row * ROW, axis)),
-  );
+  const rows = ranges.map((range, row) => drawn(range, row * ROW, axis));
   const names = [...new Set(ranges.flatMap(({ marks }) => marks.map(({ name }) => name)))];
   const hint = `less is better; logarithmic axis; from the left: ${names.join(', ')}`;
-  const caption = element(
-    'figcaption',
-    {},
-    element('b', {}, text(title)),
-    ' ',
-    element('span', {}, text(hint)),
-  );
-  return element('figure', {}, caption, plot);
+  return figureOf(title, hint, { axis, rows, height: ranges.length * ROW });
 }
 
 function drawn(range: Range, y: number, axis: Axis): string {

@@ -43,7 +43,7 @@ export const SENDS: Group = {
     const works = Object.entries(WORKS)
       .filter(([name]) => names.includes(name))
       .map(([name, sending]) => workOf(name, sending, server, settings));
-    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving(works);
   },
 };
 

@@ -59,7 +59,7 @@ export const SSE: Group = {
   start: async (_, settings) => {
     const server = await ServerProcess.start<SseReady>(fileBeside(import.meta.url, 'server'));
     const works = [workOf(server.ready, settings)];
-    return { works, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving(works);
   },
 };
 

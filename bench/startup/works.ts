@@ -17,7 +17,7 @@ export const STARTUP: Group = {
     const peers = STARTUP_PEER_NAMES.map((name): Peer => {
       return { name, label: STARTUP_PEERS[name].label, measure: () => measureFresh(name, url) };
     });
-    return { works: [workOf(peers)], [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+    return server.serving([workOf(peers)]);
   },
 };
 
