@@ -6,14 +6,10 @@ import type { CookieEntry } from '../../lib/cookies/cookiewire.ts';
 import { type Connection, CookieJar, Pool, receiveOwnership, type TransferTarget } from '../../lib/index.ts';
 import { placeOf } from '../../lib/protocol/cookies.ts';
 import { Cookies } from '../../workers/cookies/cookies.ts';
+import { block } from '../support/blocking.ts';
 import { chance, seedOf } from '../support/chance.ts';
 import { type CookieServer, cookieServer } from '../support/cookie-server.ts';
 import { TestThread } from '../support/thread.ts';
-
-function block(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
-}
 
 /** No replica is left. A jar is told by a port, some turns later. */
 async function left(jar: CookieJar): Promise<void> {
