@@ -1,0 +1,14 @@
+// reset — a TCP connection broken off by an RST and nothing else.
+// Used by faultproxy.ts and its test.
+// socket.resetAndDestroy() ends the socket first: its FIN comes before the RST, and the peer reads a polite end
+// (Linux: ECONNRESET is not told once the FIN was there). What is written and not yet in the kernel is lost.
+// Source: lib/net.js of Node, _reset, destroySoon and _destroy; RFC 9293 §3.10.7.4.
+
+import type { Socket } from 'node:net';
+
+/** Sends an RST, at once. */
+export function reset(socket: Socket): void {
+  if (socket.connecting) return void socket.once('connect', () => reset(socket)).once('error', () => {});
+  // What _destroy looks at; @types/node leaves it out.
+  Object.assign(socket, { resetAndClosing: true }).destroy();
+}
