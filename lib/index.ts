@@ -114,4 +114,5 @@ export type { StreamEvents } from './streamhost.ts';
 export type { Endpoint } from './target.ts';
 export type * from './types.ts';
 export type { BodilessOptions, ThroughTunnel, Verbs } from './verbs.ts';
+export type { WatchdogOptions } from './watchdog.ts';
 export { WsStream } from './wsstream.ts';

@@ -22,7 +22,8 @@ import { connectWith, type Opener, Openings, openFeed, openWith, type Placing } 
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
 import { Thread } from './spawn.ts';
-import type { Message, ThreadDown } from './types.ts';
+import type { Message, ThreadDown, ThreadSilence } from './types.ts';
+import { checkWatchdog, Watchdog, type WatchdogOptions, type Watching } from './watchdog.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
 import type { WsStream } from './wsstream.ts';
 
@@ -34,6 +35,9 @@ export interface PoolOptions {
    *  kind `out-of-memory`. Best effort, as Node says: Node 24 may end the whole process. Buffers are not counted.
    *  Default: Node's own. */
   resourceLimits?: ResourceLimits | undefined;
+  /** Threads that do not answer any more are told of by the event `unresponsive`, and terminated where it says so. false:
+   *  they are not watched. Default: watched for 10 000 ms, and not terminated. */
+  watchdog?: WatchdogOptions | false | undefined;
   /** How connections are kept for each authority that is asked for something through `get`, `fetch`, `checkout` …; other
    *  than this for one of them by `configure()`. */
   authority?: AuthorityOptions | undefined;
@@ -71,7 +75,8 @@ function thisHost(): Host {
 
 /** A pool of worker threads, and of connections by authority. `connect` and `open` make a connection of your own, in the
  *  least loaded thread; `get`, `fetch` and `checkout` share those that are kept for each authority.
- *  @throws {OptionError} threads is not an integer from 1 to 1 024, a resource limit is none, or an option is unknown.
+ *  @throws {OptionError} threads is not an integer from 1 to 1 024, a resource limit or an option of the watchdog is none,
+ *  or an option is unknown.
  *  @example
  *  const pool = new Pool({ threads: 2 });
  *  pool.on('down', ({ threadId, reason }) => console.error(threadId, reason.kind));
@@ -80,6 +85,8 @@ function thisHost(): Host {
 export class Pool extends PooledVerbs implements AsyncDisposable {
   readonly #max: number;
   readonly #limits: ResourceLimits;
+  readonly #watching: Watching | undefined;
+  readonly #watchdog: Watchdog<Thread> | undefined;
   readonly #threads = new Set<Thread>();
   readonly #handles = new Set<Connection>();
   readonly #host = thisHost();
@@ -106,6 +113,8 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
     const given = own(options, POOL_NAMES, '');
     this.#max = integer(given, 'threads', Math.max(1, availableParallelism() - 1), [1, 1024]);
     this.#limits = checkLimits(given['resourceLimits']);
+    this.#watching = checkWatchdog(given['watchdog']);
+    this.#watchdog = this.#watching && new Watchdog(this.#watching, this.#watchdogHost());
     this.kept = new Authorities(given['authority'], this.#authoritiesHost());
   }
 
@@ -124,6 +133,20 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
         return connection;
       },
       turned: (notice) => shielded(() => this.emit(notice.state, notice)),
+    };
+  }
+
+  #watchdogHost(): ConstructorParameters<typeof Watchdog<Thread>>[1] {
+    const warned = new WeakSet<Thread>();
+    return {
+      unresponsive: (thread, silent) => {
+        // First, since listeners may throw; what it held hears of it later.
+        if (this.#watching?.terminate) void thread.terminateSilent(silent);
+        const told = this.emit('unresponsive', silenceOf(thread, silent));
+        if (!told && !warned.has(thread)) process.emitWarning(...warningOf(thread, silent));
+        warned.add(thread);
+      },
+      responsive: (thread, silent) => void this.emit('responsive', silenceOf(thread, silent)),
     };
   }
 
@@ -229,6 +252,7 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
       if (closed) throw poolClosed();
       const thread = this.#pick(isolated);
       thread.place(this.#host.id, placing, silent);
+      this.#watchdog?.watch(thread);
       return thread.threadId;
     } catch (error) {
       // Told like any other end: the handle is out already, and its awaits must settle.
@@ -244,9 +268,9 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
     for (const thread of this.#threads) {
       if (thread.isolated || !thread.open) continue;
       shared++;
-      if (!least || thread.connections.size < least.connections.size) least = thread;
+      if (!least || this.#load(thread) < this.#load(least)) least = thread;
     }
-    if (!isolated && least && (least.connections.size === 0 || shared >= this.#max)) return least;
+    if (!isolated && least && (this.#load(least) === 0 || shared >= this.#max)) return least;
     const thread = new Thread(
       {
         ended: (id, reason) => this.#host.ended([id], reason),
@@ -256,10 +280,15 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
         listens: this.#host.events.listens,
         events: (from, { events, dropped }) => this.#host.events.publish(from.threadId, events, dropped),
       },
-      { isolated, resourceLimits: this.#limits },
+      { isolated, resourceLimits: this.#limits, beatEvery: this.#watching?.every ?? 0 },
     );
     this.#threads.add(thread);
     return thread;
+  }
+
+  /** One that does not answer is the last to be given anything. */
+  #load(thread: Thread): number {
+    return this.#watchdog?.doubts(thread) ? Number.POSITIVE_INFINITY : thread.connections.size;
   }
 
   /** Resolves when nothing of this connection is left in a thread. */
@@ -308,7 +337,7 @@ export class Pool extends PooledVerbs implements AsyncDisposable {
   }
 }
 
-const POOL_NAMES: ReadonlySet<string> = new Set(['threads', 'resourceLimits', 'authority']);
+const POOL_NAMES: ReadonlySet<string> = new Set(['threads', 'resourceLimits', 'watchdog', 'authority']);
 const CLOSE_NAMES: ReadonlySet<string> = new Set(['timeout']);
 const LIMIT_NAMES = [
   'maxOldGenerationSizeMb',
@@ -329,6 +358,16 @@ function checkLimits(value: unknown): ResourceLimits {
     limits[name] = limit;
   }
   return limits;
+}
+
+function silenceOf({ threadId, connections }: Thread, silent: number): ThreadSilence {
+  return { threadId, silent: Math.round(silent), connections: [...connections] };
+}
+
+function warningOf({ threadId, connections }: Thread, silent: number): [string, NodeJS.EmitWarningOptions] {
+  const silence = `has not answered for ${Math.round(silent)} ms`;
+  const text = `thread ${threadId} ${silence}; connections in it: ${connections.size}`;
+  return [text, { type: 'UnresponsiveThread', code: 'GUNPORT_UNRESPONSIVE' }];
 }
 
 function poolClosed(): GunportError {

@@ -13,10 +13,11 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import type { Boot } from './bootwire.ts';
 import { portsOf } from './cookies/cookiewire.ts';
 import { describe, toRecord } from './errors.ts';
 import { ToldSettings } from './shared.ts';
-import type { Boot, ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
+import type { ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
 
 /** What a thread tells its pool. */
 export interface ThreadHost {
@@ -39,6 +40,8 @@ export interface Placed
 export interface ThreadOptions {
   readonly isolated: boolean;
   readonly resourceLimits: ResourceLimits;
+  /** Milliseconds between two beats of its pulse; 0: none. */
+  readonly beatEvery: number;
 }
 
 /** After this many ms a terminated thread counts as dead whatever it does. */
@@ -62,15 +65,18 @@ export class Thread {
   /** The thread's end of it. */
   readonly #farControl: MessagePort;
   readonly #exitWord = new SharedArrayBuffer(4);
+  readonly #pulse = new SharedArrayBuffer(4);
   readonly #told = new ToldSettings();
   #threadId = -1;
   #leaving = false;
   #terminating = false;
+  /** It was terminated for having said nothing for so many ms. */
+  #silent: number | undefined;
   #error: { readonly value: unknown } | undefined;
   #dead = false;
   #resolveGone: () => void = () => {};
 
-  constructor(host: ThreadHost, { isolated, resourceLimits }: ThreadOptions) {
+  constructor(host: ThreadHost, { isolated, resourceLimits, beatEvery }: ThreadOptions) {
     this.#host = host;
     this.isolated = isolated;
     this.gone = new Promise((resolve) => {
@@ -92,7 +98,8 @@ export class Thread {
     });
     // What went wrong is told by the worker's own events; without a listener here it would be thrown in this thread.
     this.#piscina.on('error', () => {});
-    const boot: Boot = { control: port2, exitWord: this.#exitWord, listens: host.listens };
+    const { listens } = host;
+    const boot: Boot = { control: port2, exitWord: this.#exitWord, listens, pulse: this.#pulse, beatEvery };
     // Both ends of the promise are told by 'error' and 'exit' as well.
     this.#piscina.run(boot, { transferList: [port2] }).catch(() => {});
     this.#worker = this.#piscina.threads[0];
@@ -111,6 +118,12 @@ export class Thread {
   /** New connections may be placed here. */
   get open(): boolean {
     return !this.#dead && !this.#leaving && !this.#terminating;
+  }
+
+  /** How often its event loop was seen to go round; 0 while it is being started. */
+  get beats(): number {
+    // Written by the thread alone; only a change means something.
+    return Atomics.load(new Int32Array(this.#pulse), 0);
   }
 
   /** `silent`: its opener knows where it is. */
@@ -149,10 +162,23 @@ export class Thread {
     if (!this.#terminating && !this.#dead) {
       this.#terminating = true;
       void this.#worker?.terminate();
-      const late = setTimeout(() => this.#died(1), TERMINATE_DEADLINE);
+      const late = setTimeout(() => this.#giveUp(), TERMINATE_DEADLINE);
       void this.gone.then(() => clearTimeout(late));
     }
     return this.gone;
+  }
+
+  /** The same, since it has not answered for so many ms. */
+  terminateSilent(silent: number): Promise<void> {
+    if (!this.#terminating) this.#silent = silent;
+    return this.terminate();
+  }
+
+  /** It goes on in spite of terminate(): nobody uses it any more, nor waits for it. What it holds is free when it ends. */
+  #giveUp(): void {
+    this.#died(1);
+    // terminate() has had this process wait for it.
+    this.#worker?.unref();
   }
 
   #hear(message: ThreadToHost): void {
@@ -205,6 +231,10 @@ export class Thread {
       return { kind: 'shutdown', message: 'its pool was closed', exitCode };
     if (Atomics.load(new Int32Array(this.#exitWord), 0) === 1) {
       return { kind: 'exit', message: `its thread called process.exit(${exitCode})`, exitCode };
+    }
+    if (this.#silent !== undefined) {
+      const message = `its thread did not answer for ${Math.round(this.#silent)} ms, and was terminated`;
+      return { kind: 'unresponsive', message, exitCode };
     }
     return { kind: 'terminated', message: 'its thread was terminated', exitCode };
   }

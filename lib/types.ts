@@ -22,6 +22,7 @@ export type HttpVersion = '1.1' | '1.0';
  *  `normal` it had nothing left to do; `shutdown` it was told to; `owner-gone` its owner's thread ended;
  *  `gave-up` no retry was left (`cause` is the last failure); `uncaught` an error was thrown in its thread;
  *  `exit` its thread called process.exit (`exitCode`); `out-of-memory`; `terminated` from outside;
+ *  `unresponsive` its thread did not get to its event loop any more, and the pool's watchdog terminated it;
  *  `no-process` it was dead before, and nobody remembers of what. Source: Erlang exit reasons. */
 export type DownKind =
   | 'normal'
@@ -32,6 +33,7 @@ export type DownKind =
   | 'exit'
   | 'out-of-memory'
   | 'terminated'
+  | 'unresponsive'
   | 'no-process';
 
 /** The reason in a Down. */
@@ -39,7 +41,7 @@ export interface DownReason {
   readonly kind: DownKind;
   /** For people. */
   readonly message: string;
-  /** Exit code of the thread, for `exit` and `terminated`. */
+  /** Exit code of the thread, for `exit`, `terminated` and `unresponsive`. */
   readonly exitCode?: number;
   /** The error that ended it, for `gave-up`, `uncaught` and `out-of-memory`. */
   readonly cause?: unknown;
@@ -59,6 +61,16 @@ export interface ThreadDown {
   readonly threadId: number;
   readonly reason: DownReason;
   /** Ids of the connections that it took along. */
+  readonly connections: readonly string[];
+}
+
+/** A thread that does not get to its event loop, as `pool.on('unresponsive')` tells it, or does again, as
+ *  `pool.on('responsive')` tells. */
+export interface ThreadSilence {
+  readonly threadId: number;
+  /** For how long at least, in milliseconds. */
+  readonly silent: number;
+  /** Ids of the connections in it. */
   readonly connections: readonly string[];
 }
 

@@ -254,16 +254,7 @@ export interface ProcessInfo {
     | undefined;
 }
 
-// ── host ↔ thread: one control port, made at the boot of a thread ───────────────────────────────────────────
-
-/** What a thread is born with: the one piscina task that makes it a host of connection processes. */
-export interface Boot {
-  readonly control: MessagePort;
-  /** One word, set by the thread's own 'exit' event: tells process.exit from terminate. */
-  readonly exitWord: SharedArrayBuffer;
-  /** One word, set by the host: a bit for each event that somebody listens to; see eventwire.ts. */
-  readonly listens: SharedArrayBuffer;
-}
+// ── host ↔ thread: one control port, made at its boot, see bootwire.ts ───────────────────────────────────────────
 
 export type HostToThread =
   | {

@@ -52,7 +52,7 @@ const HOUSE = `
   2 owner    lib/proxies.ts
   2 owner    lib/roads.ts lib/retrysettings.ts
   2 owner    lib/httpsettings.ts lib/cookies/cookies.ts
-  2 owner    lib/advice.ts lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/lifeline.ts lib/inbox.ts
+  2 owner    lib/advice.ts lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/watchdog.ts lib/lifeline.ts lib/inbox.ts
   2 owner    lib/contentsettings.ts lib/handlersettings.ts lib/ssereader.ts lib/events/events.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/notices.ts lib/answers.ts lib/aborts.ts lib/nursery.ts lib/shared.ts lib/proxy-from-env.d.ts
 
   4 process  workers/host.ts
@@ -85,7 +85,7 @@ const HOUSE = `
   2 process  workers/speech.ts
   2 process  workers/cookies/cookies.ts workers/probes/frameprobe.ts workers/outbox.ts workers/lookup.ts workers/reading.ts workers/deadlines.ts workers/upload.ts
   2 process  workers/place.ts workers/content/content.ts workers/probes/streamprobe.ts workers/probes/dialprobe.ts workers/probes/processprobe.ts workers/http1/llhttp.ts workers/http2/socket.ts
-  2 process  workers/probes/probe.ts workers/probes/redact.ts workers/socket.ts workers/slabs.ts workers/bundle.ts workers/deflate.ts workers/flow.ts workers/content/sse.ts workers/lane.ts workers/remote.ts
+  2 process  workers/pulse.ts workers/probes/probe.ts workers/probes/redact.ts workers/socket.ts workers/slabs.ts workers/bundle.ts workers/deflate.ts workers/flow.ts workers/content/sse.ts workers/lane.ts workers/remote.ts
 
   2 shared   lib/adapters/deribit.ts lib/adapters/echo.ts
   2 shared   lib/adapters/deribitbooks.ts
@@ -132,7 +132,7 @@ const HOUSE = `
   1 shared   lib/protocol/backoff.ts lib/smallwire.ts
   1 shared   lib/wire.ts
   1 shared   lib/session/states.ts
-  1 shared   lib/handling/handlingwire.ts lib/retrywire.ts lib/sendwire.ts lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts
+  1 shared   lib/handling/handlingwire.ts lib/retrywire.ts lib/sendwire.ts lib/bootwire.ts lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts
   0 shared   lib/checks.ts lib/byid.ts lib/events/eventtypes.ts lib/sentevents.ts
   0 shared   lib/options.ts
   0 shared   lib/backoffoptions.ts

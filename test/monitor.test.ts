@@ -117,7 +117,7 @@ describe('a monitor', () => {
     });
 
     it('uncaught, when a promise is rejected in its thread and nobody handles it', async () => {
-      const reason = await downBy({ kind: 'reject' });
+      const reason = await downBy({ kind: 'reject', value: 'error' });
       expect(reason).to.include({ kind: 'uncaught' });
       expect(reason.cause).to.include({ name: 'RangeError', message: 'out of luck' });
     });

@@ -294,6 +294,7 @@ const PRINTS: Readonly<Record<string, (lines: readonly string[]) => void>> = {
   'Testing your program': (lines) => expect(lines).to.deep.equal(['welcome', 'back 2']),
   'The fast lane, and flow': ([line]) => expect(line).to.match(/^\{ messages: 300, bytes: \d+ \}$/),
   Threads: ([line]) => expect(line).to.match(/^\[ false, true \] open open$/),
+  'A thread that does not answer': (lines) => expect(lines).to.deep.equal(['open']),
 };
 
 describe('README', function () {

@@ -4,13 +4,15 @@
 // by itself when it is told to, after its processes have ended politely.
 // Source: Gun's gun_conns_sup: temporary children, never restarted.
 
-import type { Boot, HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
+import type { Boot } from '../lib/bootwire.ts';
+import type { HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
 import { Cookies } from './cookies/cookies.ts';
 import { EventDesk } from './probes/probe.ts';
 import { ConnectionProcess, type ProcessHost } from './process.ts';
+import { Pulse } from './pulse.ts';
 
 /** Makes this thread a host. */
-export default function host({ control, exitWord, listens }: Boot): void {
+export default function host({ control, exitWord, listens, pulse, beatEvery }: Boot): void {
   const word = new Int32Array(exitWord);
   const events = new EventDesk(listens, (message) => control.postMessage(message));
   process.on('exit', () => {
@@ -22,6 +24,7 @@ export default function host({ control, exitWord, listens }: Boot): void {
   });
 
   const processes = new Map<string, ConnectionProcess>();
+  const beat = new Pulse(pulse, beatEvery, () => processes.size > 0);
   const settings: Settings[] = [];
   let leaving = false;
   const leaveWhenEmpty = (): void => {
@@ -53,6 +56,7 @@ export default function host({ control, exitWord, listens }: Boot): void {
         // They were told of before, or now: see lib/shared.ts.
         if (!known) throw new Error(`no settings are known at ${message.known}`);
         processes.set(message.id, new ConnectionProcess(message, known, each));
+        beat.start();
         return;
       }
       case 'exit':

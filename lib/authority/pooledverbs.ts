@@ -4,7 +4,7 @@
 
 import { EventEmitter } from 'node:events';
 import type { Connection } from '../connection.ts';
-import type { ThreadDown } from '../types.ts';
+import type { ThreadDown, ThreadSilence } from '../types.ts';
 import type { Authorities, DrainOptions, PooledFetchInit, PooledWaitOptions } from './authorities.ts';
 import type { AuthorityInfo, AuthorityNotice } from './authorityinfo.ts';
 import type { AuthorityOptions } from './authorityoptions.ts';
@@ -16,6 +16,11 @@ import type { PooledRequest } from './pooledrequest.ts';
 export interface PoolEvents {
   /** A whole thread is dead. */
   down: [down: ThreadDown];
+  /** A thread with connections did not get to its event loop for as long as `watchdog` says. Where nobody listens, a
+   *  warning of the process tells it, once for each thread. */
+  unresponsive: [silence: ThreadSilence];
+  /** It does again. `silent`: how long it had not. */
+  responsive: [silence: ThreadSilence];
   /** The owner of a connection with `onOwnerDown: 'rehome'` is gone. */
   orphan: [connection: Connection];
   /** Fewer than `minConnections` of an authority are up, or one could not be opened. */

@@ -32,7 +32,7 @@ export interface LinesHost {
 }
 
 /** Ends of a process that a client survives: it opens another. */
-const SURVIVED: ReadonlySet<string> = new Set(['exit', 'uncaught', 'out-of-memory', 'terminated']);
+const SURVIVED = new Set<string>(['exit', 'uncaught', 'out-of-memory', 'terminated', 'unresponsive']);
 
 /** The way up, for a line that has gone it while another was current. */
 const WAY_UP: readonly ClientState[] = ['connecting', 'connected', 'websocketConnected'];

@@ -27,7 +27,7 @@ describe('events that nobody listens to', () => {
       ...{ listens, ended() {}, released: () => release(), orphan() {}, down() {} },
       events: () => void posts++,
     };
-    thread = new Thread(host, { isolated: false, resourceLimits: {} });
+    thread = new Thread(host, { isolated: false, resourceLimits: {}, beatEvery: 0 });
   });
   afterEach(() => thread.leave(2_000));
 

@@ -6,13 +6,33 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import type { ModuleReference } from '../../lib/options.ts';
 
-/** What can happen to a thread. `spin` blocks it for so many ms, and is no death; the word is set when it begins. */
+/** What may be thrown: `frozen` is an object, `trap` a Proxy whose every trap throws, `getters` an Error whose every
+ *  property does, `circle` one that is its own cause, `deep` one with 10 000 causes. */
+export const THROWABLE = [
+  'error',
+  'undefined',
+  'null',
+  'symbol',
+  'string',
+  'bigint',
+  'function',
+  'frozen',
+  'trap',
+  'getters',
+  'circle',
+  'deep',
+] as const;
+export type Throwable = (typeof THROWABLE)[number];
+
+/** What can happen to a thread. `exit` with `post` is called while a message is being posted. `spin` blocks it for so many
+ *  ms, and is no death; `open` does until somebody opens that FIFO to write, which terminate() does not end. The word is
+ *  set when they begin. */
 export type Fault =
-  | { readonly kind: 'throw'; readonly value: 'error' | 'undefined' | 'symbol' | 'string' | 'null' }
-  | { readonly kind: 'reject' }
-  | { readonly kind: 'exit'; readonly code: number }
+  | { readonly kind: 'throw' | 'reject'; readonly value: Throwable }
+  | { readonly kind: 'exit'; readonly code: number; readonly post?: boolean }
   | { readonly kind: 'memory' }
-  | { readonly kind: 'spin'; readonly ms: number; readonly word: SharedArrayBuffer };
+  | { readonly kind: 'spin'; readonly ms: number; readonly word: SharedArrayBuffer }
+  | { readonly kind: 'open'; readonly fifo: string; readonly word: SharedArrayBuffer };
 
 /** For `lookup`; connect to `faulty(url)`. */
 export const FAULTY: ModuleReference = { module: new URL('./faulty-lookup.js', import.meta.url) };
@@ -31,8 +51,17 @@ export function fault(target: number, what: Fault): void {
 
 /** Blocks such a thread; resolves when it is blocked. */
 export async function block(target: number, ms: number): Promise<void> {
-  const word = new SharedArrayBuffer(4);
-  fault(target, { kind: 'spin', ms, word });
+  await begun(target, { kind: 'spin', ms, word: new SharedArrayBuffer(4) });
+}
+
+/** Blocks such a thread in a system call, until somebody writes to that FIFO; resolves when it is blocked, or about to. */
+export async function stick(target: number, fifo: string): Promise<void> {
+  await begun(target, { kind: 'open', fifo, word: new SharedArrayBuffer(4) });
+}
+
+async function begun(target: number, what: Fault & { readonly word: SharedArrayBuffer }): Promise<void> {
+  const { word } = what;
+  fault(target, what);
   // The blocked thread sets it, once.
   while (Atomics.load(new Int32Array(word), 0) === 0) await new Promise((resolve) => setImmediate(resolve));
 }

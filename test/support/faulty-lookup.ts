@@ -2,8 +2,9 @@
 // Loaded beside the socket, through `lookup: FAULTY`.
 // Invariant: a fault hits outside every hook and every turn of gunport's: nobody there can catch it.
 
-import { BroadcastChannel, threadId } from 'node:worker_threads';
-import type { Fault } from './faults.ts';
+import { closeSync, openSync } from 'node:fs';
+import { BroadcastChannel, MessageChannel, threadId } from 'node:worker_threads';
+import type { Fault, Throwable } from './faults.ts';
 
 type Answer = (error: Error | null, addresses?: readonly { address: string; family: number }[]) => void;
 
@@ -26,23 +27,54 @@ function listen(): void {
   (channel as unknown as { unref(): void }).unref();
 }
 
-const THROWN = {
-  error: new RangeError('out of luck'),
-  undefined,
-  null: null,
-  symbol: Symbol('out of luck'),
-  string: 'out of luck',
+const refuse = (): never => {
+  throw new RangeError('a trap');
+};
+
+const THROWN: Readonly<Record<Throwable, () => unknown>> = {
+  error: () => new RangeError('out of luck'),
+  undefined: () => undefined,
+  null: () => null,
+  symbol: () => Symbol('out of luck'),
+  string: () => 'out of luck',
+  bigint: () => 13n,
+  function: () => refuse,
+  frozen: () => Object.freeze({ out: 'of luck' }),
+  trap: () => new Proxy({}, new Proxy({}, { get: () => refuse })),
+  getters: () => {
+    const error = new RangeError('out of luck');
+    for (const name of ['name', 'message', 'stack', 'cause', 'code', 'constructor', 'toString']) {
+      Object.defineProperty(error, name, { get: refuse });
+    }
+    return error;
+  },
+  circle: () => {
+    const error = new RangeError('out of luck');
+    error.cause = error;
+    return error;
+  },
+  deep: () => {
+    let error = new RangeError('out of luck');
+    for (let i = 0; i < 10_000; i++) error = new RangeError('out of luck', { cause: error });
+    return error;
+  },
 };
 
 function strike(what: Fault): void {
   switch (what.kind) {
     case 'throw':
-      throw THROWN[what.value];
+      throw THROWN[what.value]();
     case 'reject':
-      void Promise.reject(new RangeError('out of luck'));
+      void Promise.reject(THROWN[what.value]());
       return;
-    case 'exit':
-      return process.exit(what.code);
+    case 'exit': {
+      const { code, post = false } = what;
+      if (!post) return process.exit(code);
+      // Structured clone reads it.
+      return new MessageChannel().port1.postMessage(
+        Object.defineProperty({}, 'x', { enumerable: true, get: () => process.exit(code) }),
+      );
+    }
     case 'memory': {
       const hoard: unknown[] = [];
       for (;;) hoard.push(new Array(10_000).fill(hoard.length));
@@ -53,6 +85,9 @@ function strike(what: Fault): void {
       while (performance.now() < until);
       return;
     }
+    case 'open':
+      Atomics.store(new Int32Array(what.word), 0, 1); // `stick` waits for it.
+      return closeSync(openSync(what.fifo, 'r'));
     default:
       what satisfies never;
   }
