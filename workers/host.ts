@@ -7,12 +7,14 @@
 import type { Boot } from '../lib/bootwire.ts';
 import type { HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
 import { Cookies } from './cookies/cookies.ts';
+import { shortenLastWords } from './lastwords.ts';
 import { EventDesk } from './probes/probe.ts';
 import { ConnectionProcess, type ProcessHost } from './process.ts';
 import { Pulse } from './pulse.ts';
 
 /** Makes this thread a host. */
 export default function host({ control, exitWord, listens, pulse, beatEvery }: Boot): void {
+  shortenLastWords();
   const word = new Int32Array(exitWord);
   const events = new EventDesk(listens, (message) => control.postMessage(message));
   process.on('exit', () => {
