@@ -4,7 +4,7 @@
 // Invariant: each question is answered once, whenever its hooks are done; what they throw travels as an error.
 // Source: Gun retry_fun.
 
-import { ConnectionError, fromRecord, type GunportError, toRecord } from './errors.ts';
+import { asError, ConnectionError, fromRecord, type GunportError, toRecord } from './errors.ts';
 import type { OpenOptions } from './options.ts';
 import { checkChoice } from './protocol/retry.ts';
 import { checkRenewal } from './renewal.ts';
@@ -115,7 +115,7 @@ export class Advice {
 
 /** A hook of the user's that failed an attempt. @throws {ConnectionError} always. */
 function failed(name: string, cause: unknown): never {
-  const text = `${name} failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+  const text = `${name} failed: ${asError(cause).message}`;
   throw new ConnectionError('ERR_GUNPORT_HANDLER', text, { phase: 'connect', cause });
 }
 

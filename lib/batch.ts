@@ -143,7 +143,14 @@ class ValueBatch<M> extends Batch<M> {
   override at(i: number): M {
     // What the values are, their reader knows.
     if (this.#carried) return this.#carried.value as M;
-    return (this.#json ? JSON.parse(super.text(i)) : deserialize(super.bytes(i))) as M;
+    if (this.#json) return JSON.parse(super.text(i)) as M;
+    const bytes = super.bytes(i);
+    try {
+      return deserialize(bytes) as M;
+    } catch (cause) {
+      // V8 writes some values that it does not read again: an error that is its own cause. Others wait behind it.
+      return new StreamError('ERR_GUNPORT_HANDLER', 'what the handler gave cannot be read', { cause }) as M;
+    }
   }
 }
 

@@ -200,13 +200,14 @@ export interface ErrorRecord {
 
 /** Makes plain data of anything that was thrown. Never throws itself. @internal */
 export function toRecord(thrown: unknown, depth = 0): ErrorRecord {
-  if (!(thrown instanceof Error)) return { name: 'NonError', message: describe(thrown) };
-  const { code, cause } = thrown as { code?: unknown; cause?: unknown };
-  const ours = thrown instanceof GunportError ? thrown : undefined;
+  const error = asError(thrown);
+  if (error !== thrown) return { name: 'NonError', message: describe(thrown) };
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  const ours = error instanceof GunportError ? error : undefined;
   return {
-    name: String(thrown.name),
-    message: String(thrown.message),
-    stack: typeof thrown.stack === 'string' ? thrown.stack : undefined,
+    name: String(error.name),
+    message: String(error.message),
+    stack: typeof error.stack === 'string' ? error.stack : undefined,
     code: typeof code === 'string' || typeof code === 'number' ? code : undefined,
     phase: ours?.phase,
     reason: cloneable(ours?.reason),
@@ -215,9 +216,24 @@ export function toRecord(thrown: unknown, depth = 0): ErrorRecord {
     body: ours?.body,
     hop: ours?.hop,
     unprocessed: ours?.unprocessed,
-    extra: ours ? undefined : plainFields(thrown),
+    extra: ours ? undefined : plainFields(error),
     cause: cause === undefined || depth > 4 ? undefined : toRecord(cause, depth + 1),
   };
+}
+
+/** What a user's function threw, if it is an error that lets itself be looked at; else one that tells of it. A Proxy or a
+ *  getter may throw at any look, in the midst of our own work, so this is the first. @internal */
+export function asError(thrown: unknown): Error {
+  try {
+    if (thrown instanceof Error) {
+      const { name, message, stack, cause } = thrown;
+      void [`${name}${message}${stack}`, cause, (thrown as { code?: unknown }).code, Object.entries(thrown)];
+      return thrown;
+    }
+  } catch {
+    // It does not: it is told of as any other value.
+  }
+  return new Error(describe(thrown));
 }
 
 /** Makes an error of the class it had out of a record. @internal */

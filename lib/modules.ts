@@ -4,7 +4,7 @@
 // is a typed error that names it.
 // Source: Node's import(); piscina's filename option.
 
-import { describe, OptionError } from './errors.ts';
+import { asError, describe, OptionError } from './errors.ts';
 import type { ModuleReference } from './options.ts';
 
 /** A function that came out of a user's module; its arguments and result are checked where it is used. */
@@ -19,8 +19,7 @@ export async function load(reference: ModuleReference): Promise<UserFunction> {
   try {
     loaded = await import(href);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : describe(cause);
-    throw new OptionError(`module ${describe(href)} cannot be loaded: ${why}`, { cause });
+    throw new OptionError(`module ${describe(href)} cannot be loaded: ${asError(cause).message}`, { cause });
   }
   const found = Object.hasOwn(loaded, name) ? loaded[name] : undefined;
   if (typeof found !== 'function') {

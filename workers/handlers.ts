@@ -3,7 +3,7 @@
 // made: connect() dials nothing then. Source: promise S4; gun's content handlers.
 
 import type { GunportError } from '../lib/errors.ts';
-import { ConnectionError, describe, StreamError } from '../lib/errors.ts';
+import { asError, ConnectionError, StreamError } from '../lib/errors.ts';
 import type { HandlerFactory } from '../lib/handler.ts';
 import { load } from '../lib/modules.ts';
 import type { ModuleReference } from '../lib/options.ts';
@@ -184,10 +184,7 @@ function adviserOf(handling: HandledOutbox): Adviser {
       return choice;
     } catch (error) {
       // Errors of hooks are theirs, whatever they are; those of the check are ours.
-      handling.fault({
-        hook: 'retrying',
-        error: error instanceof Error ? error : new Error(describe(error)),
-      });
+      handling.fault({ hook: 'retrying', error: asError(error) });
       throw error;
     }
   };

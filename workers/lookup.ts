@@ -6,7 +6,7 @@
 
 import { lookup as dnsLookup } from 'node:dns';
 import { isIP } from 'node:net';
-import { describe } from '../lib/errors.ts';
+import { asError, describe } from '../lib/errors.ts';
 import type { UserFunction } from '../lib/modules.ts';
 
 /** One address of a host. */
@@ -72,8 +72,4 @@ function addressesOf(found: unknown, family: 0 | 4 | 6, host: string): readonly 
   if (list.length === 0)
     throw new Error(`${host} has no address${family === 0 ? '' : ` of family ${family}`}`);
   return list;
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(describe(thrown));
 }

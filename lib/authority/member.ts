@@ -6,7 +6,7 @@
 import { wait } from '../await.ts';
 import type { Connection } from '../connection.ts';
 import { awaitError } from '../down.ts';
-import { ConnectionError, describe, type GunportError } from '../errors.ts';
+import { asError, ConnectionError, type GunportError } from '../errors.ts';
 import type { ConnectionStatus, DownReason, Headers, Protocol } from '../types.ts';
 import type { AuthorityName, AuthoritySettings } from './authorityoptions.ts';
 import type { Rank } from './ranks.ts';
@@ -296,8 +296,4 @@ function hasToken(value: string | string[] | undefined, token: string): boolean 
     .toLowerCase()
     .split(',')
     .some((one) => one.trim() === token);
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(describe(thrown));
 }

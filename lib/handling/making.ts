@@ -1,7 +1,7 @@
 // making — a handler is made of what a factory gives, and looked at before anything is called.
 // Called by runner.ts. Invariant: what leaves here has hooks that are functions, and an api that is an object, if any.
 
-import { describe, StreamError } from '../errors.ts';
+import { asError, describe, StreamError } from '../errors.ts';
 import type { Fault, Handler, HandlerContext, HandlerFactory } from '../handler.ts';
 
 const HOOKS = [
@@ -32,10 +32,7 @@ export async function makeHandler(
   try {
     handler = await factory(options, context);
   } catch (cause) {
-    throw bad(
-      `the handler's factory threw: ${cause instanceof Error ? cause.message : describe(cause)}`,
-      cause,
-    );
+    throw bad(`the handler's factory threw: ${asError(cause).message}`, cause);
   }
   if (typeof handler !== 'object' || handler === null)
     throw bad(`the handler's factory must give an object of hooks, got ${describe(handler)}`);
@@ -54,7 +51,8 @@ export async function makeHandler(
 
 /** What a hook threw, as it is told. @internal */
 export function faultOf(hook: string, thrown: unknown): Fault {
-  if (thrown instanceof Error) return { hook, error: thrown };
+  const error = asError(thrown);
+  if (error === thrown) return { hook, error };
   const text = `${hook} threw ${describe(thrown)}`;
   return { hook, error: new StreamError('ERR_GUNPORT_HANDLER', text, { cause: thrown }) };
 }

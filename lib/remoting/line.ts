@@ -39,6 +39,12 @@ export class AskingEnd {
       this.#released = true;
       port.close();
     });
+    // V8 writes some values that it does not read again: an error that is its own cause. Whose answer that was is lost
+    // with it, so nobody's is waited for any more.
+    port.on('messageerror', (error) => {
+      for (const id of [...this.#waiting]) this.#answer(id, { error });
+      this.#waiting.clear();
+    });
     if (gone) port.on('close', () => this.close(gone));
     port.unref();
   }

@@ -4,6 +4,7 @@
 
 import * as net from 'node:net';
 import * as tls from 'node:tls';
+import { asError } from '../../lib/errors.ts';
 import type { Leg } from '../../lib/httpwire.ts';
 import type { UserFunction } from '../../lib/modules.ts';
 
@@ -46,7 +47,7 @@ function guarded(check: UserFunction): (host: string, certificate: tls.PeerCerti
       if (verdict instanceof Promise) verdict.catch(() => {});
       return new Error('checkServerIdentity must return undefined or an Error');
     } catch (error) {
-      return error instanceof Error ? error : new Error('checkServerIdentity threw what is no Error');
+      return asError(error);
     }
   };
 }
