@@ -2,12 +2,13 @@
 // that was cut off is never a short success; where its end is that of the connection, only TLS can tell the two apart.
 
 import { expect } from 'chai';
-import { type Connection, GunportError, type OpenOptions, type StreamNotice } from '../../lib/index.ts';
+import { GunportError } from '../../lib/index.ts';
 import { chance, seedOf } from '../support/chance.ts';
 import { cowboy, type Speaks } from '../support/cowboy.ts';
 import { feeds } from '../support/feeds.ts';
 import { origin } from '../support/origin.ts';
 import { turns } from '../support/tracker.ts';
+import { type Answered, answered, usingOf } from './asking.ts';
 import { breaksAt, each, over, some, upTo } from './offsets.ts';
 
 const ANSWERS = {
@@ -20,57 +21,13 @@ const ANSWERS = {
 const CLOSED = 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n';
 const BODY = 'Hello world!';
 
-interface Answered {
-  /** Types of the notices. */
-  readonly types: string;
-  readonly body: string;
-  readonly error?: GunportError | undefined;
-}
-
-/** What becomes of a request, notice by notice. */
-async function answered(connection: Connection, got: (body: string) => void = () => {}): Promise<Answered> {
-  const stream = connection.get('/');
-  const types: string[] = [];
-  let body = '';
-  try {
-    for (let over = false; !over; ) {
-      const notice: StreamNotice = await connection.await(stream);
-      types.push(notice.type);
-      if (notice.type === 'data') body += Buffer.from(notice.data).toString('latin1');
-      got(body);
-      over = notice.type === 'trailers' || ('fin' in notice && notice.fin);
-    }
-    return { types: types.join(' '), body };
-  } catch (error) {
-    expect(error).to.be.instanceOf(GunportError);
-    return { types: types.join(' '), body, error: error as GunportError }; // The line above has looked.
-  }
-}
-
 describe('a request over a bad line', function () {
   this.timeout(20_000);
   this.slow(8_000);
   const { pool, keep } = feeds();
   const seed = seedOf();
+  const using = usingOf(pool);
   const LOST = ['ERR_GUNPORT_CLOSED', 'ERR_GUNPORT_GAVE_UP'];
-
-  /** One connection that is gone afterwards, and has told so once. */
-  async function using<T>(
-    url: string,
-    options: OpenOptions,
-    run: (connection: Connection) => Promise<T>,
-  ): Promise<T> {
-    const connection = pool.open(url, { retry: 0, ...options });
-    const heard: string[] = [];
-    const monitor = connection.monitor(({ reason }) => heard.push(reason.kind));
-    try {
-      return await run(connection);
-    } finally {
-      await connection.close().catch(() => {});
-      await monitor.down;
-      expect(heard).to.have.lengthOf(1);
-    }
-  }
 
   for (const [what, answer] of Object.entries(ANSWERS)) {
     it(`that breaks at any byte of ${what}: all of it, or an error after a prefix (scenarios 4 and 5)`, async () => {
@@ -195,7 +152,7 @@ describe('a request over a bad line', function () {
           return line.passed('down');
         }),
       );
-      const offsets = speaks === 'h2c' ? upTo(bytes) : some(upTo(bytes), 40, chance(seed));
+      const offsets = speaks === 'h2c' ? upTo(bytes) : [...some(upTo(bytes), 40, chance(seed)), bytes + 8];
       let whole = 0;
       await each(breaksAt(offsets), ({ how, at }) =>
         over(server.port, { down: { [how]: at } }, (line) =>

@@ -63,11 +63,15 @@ export class Relays {
 
 /** The next so many bytes of a stream that is not flowing. Rejects when it ends before. */
 export async function exactly(stream: Duplex, length: number): Promise<Buffer> {
-  if (length === 0) return Buffer.alloc(0);
+  let taken: Buffer = Buffer.alloc(0);
   for (;;) {
-    const bytes = stream.read(length) as Buffer | null; // It has no encoding and no object mode.
-    if (bytes?.length === length) return bytes;
-    if (bytes || stream.readableEnded || stream.destroyed) throw new Error('the client has left');
+    // Not all at once: `readable` would be told in every turn that there are some, and nothing else would have one.
+    const missing = Math.min(length - taken.length, stream.readableLength);
+    const bytes: Buffer | null = missing > 0 ? stream.read(missing) : null; // It has no encoding and no object mode.
+    if (bytes) taken = Buffer.concat([taken, bytes]);
+    if (taken.length === length) return taken;
+    if (stream.readableEnded || stream.destroyed) throw new Error('the client has left');
+    if (bytes) continue;
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         stream.off('readable', wake).off('end', wake).off('close', wake);
