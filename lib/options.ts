@@ -271,7 +271,8 @@ export interface ProxyEndpoint {
   tls?: TlsOptions | undefined;
   /** What an HTTP proxy speaks: `['http']` or `['http2']`; with TLS also both, by ALPN. Default `['http']`. */
   protocols?: readonly ('http' | 'http2')[] | undefined;
-  /** To reach it; and for its answer. In milliseconds. Default the connection's. */
+  /** To reach it; and for its answer, unless that of what it leads to is shorter. In milliseconds. Default the
+   *  connection's. */
   connectTimeout?: number | undefined;
   tlsTimeout?: number | undefined;
 }

@@ -175,7 +175,7 @@ function hidden(
   { failed, ...host }: HiddenHost & { failed(error: GunportError): void },
 ): Exchange {
   const destination = firstLeg(road);
-  const { connectTimeout } = destination;
+  const connectTimeout = Math.min(hop.leg.connectTimeout, destination.connectTimeout);
   const answer = new Refusal(destination, failed);
   const timeouts = {
     requestTimeout: 0,
