@@ -14,7 +14,7 @@ import { receiveOwnership } from '../../lib/receive.ts';
 import type { Down, ThreadDown } from '../../lib/types.ts';
 import type { WsStream } from '../../lib/wsstream.ts';
 import { chance } from './chance.ts';
-import { FAULTY, fault, faulty } from './faults.ts';
+import { FAULTY, fault, faulty, THROWABLE } from './faults.ts';
 import { livePorts, openModules } from './handles.ts';
 import type { Plan, Report, ToConsumer } from './kills-consumer.ts';
 import { returnsTo, snapshot } from './leaks.ts';
@@ -34,8 +34,8 @@ export interface KillFigures {
 type Feed = WsStream<Connection>;
 type Chance = (n: number) => number;
 
-const WAYS = ['terminate', 'exit', 'throw'] as const;
-const KINDS = { terminate: 'terminated', exit: 'exit', throw: 'uncaught' } as const;
+const WAYS = ['terminate', 'exit', 'throw', 'reject'] as const;
+const KINDS = { terminate: 'terminated', exit: 'exit', throw: 'uncaught', reject: 'uncaught' } as const;
 const CONNECTIONS = 5;
 /** How a connection may end that no kill has met. */
 const OWN_ENDS: readonly string[] = ['normal', 'shutdown', 'gave-up'];
@@ -258,9 +258,9 @@ class Storm {
     const code = this.#next(3);
     const down = once(this.#pool, 'down') as Promise<[ThreadDown]>;
     let given = way as keyof typeof KINDS;
-    if (way === 'exit') fault(threadId, { kind: 'exit', code });
-    else if (way === 'throw')
-      fault(threadId, { kind: 'throw', value: this.#next(2) ? 'error' : 'undefined' });
+    if (way === 'exit') fault(threadId, { kind: 'exit', code, post: this.#next(2) === 0 });
+    else if (way !== 'terminate')
+      fault(threadId, { kind: way, value: THROWABLE[this.#next(THROWABLE.length)]! });
     // A thread in which nothing was looked up yet cannot hear of a fault.
     const deaf = way === 'terminate' || !(await Promise.race([down.then(() => true), later(200)]));
     if (deaf) {
