@@ -152,7 +152,7 @@ describe('a request over a bad line', function () {
           return line.passed('down');
         }),
       );
-      const offsets = speaks === 'h2c' ? upTo(bytes) : [...some(upTo(bytes), 40, chance(seed)), bytes + 8];
+      const offsets = speaks === 'h2c' ? upTo(bytes) : [...some(upTo(bytes), 40, chance(seed)), bytes + 300];
       let whole = 0;
       await each(breaksAt(offsets), ({ how, at }) =>
         over(server.port, { down: { [how]: at } }, (line) =>
