@@ -1,12 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { absent, tableOf, titles, twinsOf } from './support/tables.ts';
 import { roadNames } from './support/tunnel-names.ts';
-
-// The sources: what runs is compiled, two folders below.
-const TESTS = fileURLToPath(new URL('../../test', import.meta.url));
-const TABLE = readFileSync(join(TESTS, 'GUN.md'), 'utf8');
 
 /** How many tests each suite of Gun has, tunnels and all. */
 const SUITES: Readonly<Record<string, number>> = {
@@ -36,45 +30,19 @@ interface Row {
   readonly reason: string | undefined;
 }
 
-const rows: readonly Row[] = TABLE.split('\n## ')
-  .slice(1)
-  .flatMap((section) => {
-    const suite = section.slice(0, section.indexOf('\n')).trim();
-    const lines = section.split('\n').filter((line) => /^\| [a-z0-9_{},]+ \|/.test(line));
-    return lines.flatMap((line): Row[] => {
-      const [, tests = '', cell = ''] = line.split(/(?<!\\)\|/).map((part) => part.trim());
-      const reason = cell.startsWith('none: ') ? cell.slice(6) : undefined;
-      const twins = reason === undefined ? cell.split(' <br> ') : [];
-      return expanded(tests).map((test) => ({ suite, test, reason, twins }));
-    });
-  });
+const rows: readonly Row[] = tableOf('GUN.md').flatMap(
+  ({ section, cells: [tests = '', cell = ''] }): Row[] => {
+    const reason = cell.startsWith('none: ') ? cell.slice(6) : undefined;
+    const twins = reason === undefined ? twinsOf(cell) : [];
+    return expanded(tests).map((test) => ({ suite: section, test, reason, twins }));
+  },
+);
 
 /** `{a,b}_{c,d}` as a shell has it. */
 function expanded(text: string): string[] {
   const [, before = '', some = '', behind = ''] = /^([^{]*)\{([^}]*)\}(.*)$/.exec(text) ?? [];
   if (some === '') return [text];
   return some.split(',').flatMap((one) => expanded(behind).map((rest) => `${before}${one}${rest}`));
-}
-
-/** Titles of the `it`s of each file: what varies as `…`. */
-const titles = new Map<string, readonly string[]>(
-  readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
-    .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => name.endsWith('.test.ts') && name !== 'gun-table.test.ts')
-    .map((name) => [name, titlesIn(readFileSync(join(TESTS, name), 'utf8'))]),
-);
-
-/** All string literals that may be a title, or a part of one. */
-function titlesIn(source: string): string[] {
-  const literals = /(['"`])((?:\\.|(?!\1)[^\\\n])*)\1/g;
-  return [...source.matchAll(literals)].map(([, , text = '']) =>
-    text.replace(/\\(.)/g, '$1').replace(/\$\{[^}]*\}/g, '…'),
-  );
-}
-
-/** Without the names of Gun's tests behind it, and the number of CATALOGUE.md before it. */
-function sentenceOf(title: string): string {
-  return title.replace(/^check \d+: /, '').replace(/ \([^()]*_[^()]*\)$/, '');
 }
 
 function rootOf(suite: Mocha.Suite | undefined): Mocha.Suite | undefined {
@@ -118,14 +86,16 @@ describe("the table of Gun's tests", () => {
   it('has a twin for each, which is there, or a reason', () => {
     const missing = rows.flatMap(({ test, twins, reason }) => {
       if (reason !== undefined) return reason.length > 10 ? [] : [`${test}: no reason`];
-      return twins.filter((twin) => !exists(twin)).map((twin) => `${test}: ${twin}`);
+      return absent(twins).map((twin) => `${test}: ${twin}`);
     });
     expect(missing).to.deep.equal([]);
   });
 
   it('has every name that a title of a test here gives', () => {
     const known = new Set(rows.map(({ test }) => test));
-    const unknown = [...titles].flatMap(([file, all]) =>
+    // This file has names of suites, and no test of theirs.
+    const files = [...titles()].filter(([file]) => file !== 'gun-table.test.ts');
+    const unknown = files.flatMap(([file, all]) =>
       all.flatMap((title) =>
         namesIn(title, file === 'http/rfc7540.test.ts')
           .filter((name) => !known.has(name))
@@ -144,10 +114,4 @@ describe("the table of Gun's tests", () => {
     if (loaded.length === 0) return;
     expect(loaded.map((title) => title.slice(0, title.indexOf(':')))).to.deep.equal(tests);
   });
-
-  function exists(twin: string): boolean {
-    const [, file = '', path = ''] = /^`([^`]*)`: (.*)$/.exec(twin) ?? [];
-    const sentences = (titles.get(file) ?? []).map(sentenceOf);
-    return path.split(' › ').every((sentence) => sentences.includes(sentence));
-  }
 });

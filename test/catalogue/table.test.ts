@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { tableOf, twinsOf } from '../support/tables.ts';
 
 // The sources: what runs is compiled, three folders below.
 const TESTS = fileURLToPath(new URL('../../../test', import.meta.url));
@@ -15,13 +16,10 @@ interface Row {
   readonly tests: readonly string[];
 }
 
-const rows: readonly Row[] = readFileSync(join(TESTS, 'CATALOGUE.md'), 'utf8')
-  .split('\n')
-  .filter((line) => /^\| \d+ \|/.test(line))
-  .map((line) => {
-    const [, check = '', , tests = ''] = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
-    return { check: Number(check), tests: tests.replaceAll('\\|', '|').split(' <br> ') };
-  });
+const rows: readonly Row[] = tableOf('CATALOGUE.md').map(({ cells: [check = '', , tests = ''] }) => ({
+  check: Number(check),
+  tests: twinsOf(tests),
+}));
 
 describe('the catalogue of acceptance checks', () => {
   it(`has each of the ${CHECKS} once`, () => {
