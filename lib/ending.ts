@@ -25,8 +25,11 @@ export class Ending {
   #resolve: (result: CloseResult) => void = () => {};
   readonly #closers = new Set<Closer>();
   readonly #openers = new Set<Settle<void>>();
+  readonly #unsent: () => number;
 
-  constructor() {
+  /** `unsent`: bytes that were dropped with its sockets, so far. */
+  constructor(unsent: () => number) {
+    this.#unsent = unsent;
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -54,7 +57,7 @@ export class Ending {
         return () => this.#closers.delete(closer);
       });
     } catch (error) {
-      if (error instanceof TimeoutError) return abnormal(error);
+      if (error instanceof TimeoutError) return this.result(abnormal(error));
       throw error;
     }
   }
@@ -62,7 +65,7 @@ export class Ending {
   /** The socket has ended. */
   tellClosers(result: CloseResult): void {
     for (const settle of [...this.#openers]) settle(result.error ?? closedError());
-    for (const { resolve } of [...this.#closers]) resolve(result);
+    for (const { resolve } of [...this.#closers]) resolve(this.result(result));
   }
 
   /** How it ends is another owner's to know. */
@@ -71,12 +74,19 @@ export class Ending {
     this.settle(abnormal(error));
   }
 
-  /** The last message was given to a reader, or nobody reads. False when that was so before. */
-  settle(result: CloseResult): boolean {
-    if (this.#settled) return false;
+  /** The last message was given to a reader, or nobody reads. Returns what is told; undefined: it was told before. */
+  settle(result: CloseResult): CloseResult | undefined {
+    if (this.#settled) return undefined;
     this.#settled = true;
-    this.#resolve(result);
-    return true;
+    const told = this.result(result);
+    this.#resolve(told);
+    return told;
+  }
+
+  /** As it is told. */
+  result(result: CloseResult): CloseResult {
+    const unsent = this.#unsent();
+    return unsent > 0 ? { ...result, unsent } : result;
   }
 }
 

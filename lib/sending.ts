@@ -21,19 +21,21 @@ export class Sending {
   #scheduled = false;
   #sent: number;
   #flushed: number;
+  #unsent: number;
   readonly #drains = new Drains();
 
   constructor(
     stream: number,
     maxBuffered: number,
     post: (cast: Cast, transfer: ArrayBuffer[]) => void,
-    [sent, flushed]: readonly [number, number],
+    [sent, flushed, unsent]: readonly [number, number, number],
   ) {
     this.#stream = stream;
     this.#maxBuffered = maxBuffered;
     this.#post = post;
     this.#sent = sent;
     this.#flushed = flushed;
+    this.#unsent = unsent;
   }
 
   /** Bytes of frames, headers included, that have not left this process. */
@@ -41,8 +43,13 @@ export class Sending {
     return this.#sent + this.#layout.bytes - this.#flushed;
   }
 
-  get totals(): { sentBytes: number; flushedBytes: number } {
-    return { sentBytes: this.#sent, flushedBytes: this.#flushed };
+  /** Bytes that were still here when a socket ended, and were dropped with it. */
+  get unsent(): number {
+    return this.#unsent;
+  }
+
+  get totals(): { sentBytes: number; flushedBytes: number; unsent: number } {
+    return { sentBytes: this.#sent, flushedBytes: this.#flushed, unsent: this.#unsent };
   }
 
   /** Copies. False above `maxBuffered`: wait for `drained()`.
@@ -89,6 +96,7 @@ export class Sending {
 
   /** The process reports how many bytes are gone, cumulative; with an error: those not told of before were dropped. */
   gone(bytes: number, error?: Error): void {
+    if (error) this.#unsent += Math.max(0, bytes - this.#flushed);
     // A report from before a loss may come after it.
     this.#flushed = Math.max(this.#flushed, bytes);
     this.#drains.settle(error, bytes);
@@ -96,6 +104,7 @@ export class Sending {
 
   /** Nothing that is still here will ever be sent. */
   fail(error: Error): void {
+    this.#unsent += this.buffered;
     this.#layout.take();
     this.#flushed = this.#sent;
     this.#drains.settle(error);

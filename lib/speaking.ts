@@ -29,13 +29,17 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
   readonly #handled: Handled | undefined;
 
   /** @internal */
-  constructor(host: StreamHost, { stream, ws, sentBytes, flushedBytes }: WsRecord, making?: Making) {
+  constructor(
+    host: StreamHost,
+    { stream, ws, sentBytes, flushedBytes, unsent = 0 }: WsRecord,
+    making?: Making,
+  ) {
     super();
     this.id = stream;
     this.#host = host;
     this.#ws = ws;
     const post = (...[cast, memory]: Parameters<StreamHost['post']>): void => host.post(cast, memory);
-    this.#sending = new Sending(stream, host.maxBuffered, post, [sentBytes, flushedBytes]);
+    this.#sending = new Sending(stream, host.maxBuffered, post, [sentBytes, flushedBytes, unsent]);
     // One that runs on another thread, which is gone, is none any more.
     if (ws.handler === undefined || (ws.handler === 'inline' && !making)) return;
     this.#handled = new Handled(this.#asHandled(), making);
@@ -162,8 +166,13 @@ export abstract class Speaking<M = Message> extends EventEmitter<StreamEvents<M>
   }
 
   /** For the next owner. @internal */
-  protected get sentTotals(): Pick<WsRecord, 'sentBytes' | 'flushedBytes'> {
+  protected get sentTotals(): Pick<WsRecord, 'sentBytes' | 'flushedBytes' | 'unsent'> {
     return this.#sending.totals;
+  }
+
+  /** Bytes of it that were dropped with a socket. @internal */
+  protected get unsent(): number {
+    return this.#sending.unsent;
   }
 
   /** @internal */

@@ -295,6 +295,9 @@ export interface CloseResult {
   /** Both sides said close. Source: RFC 6455 §7.1.4. */
   readonly wasClean: boolean;
   readonly error?: GunportError;
+  /** Bytes of frames that were sent and are not known to have left this process when a socket of it ended; left out where
+   *  there are none. What the kernel had taken of a large write counts among them. */
+  readonly unsent?: number;
 }
 
 /** `connecting` until the first upgrade, `open`, `down` between two attempts, `closing`, `closed`. */

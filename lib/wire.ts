@@ -384,6 +384,7 @@ export interface WsRecord {
   /** Wire-image bytes handed to the process, and those reported gone, cumulative. */
   readonly sentBytes: number;
   readonly flushedBytes: number;
+  readonly unsent?: number;
 }
 
 /** What stands between two messages, or after the last. */

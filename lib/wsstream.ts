@@ -51,7 +51,7 @@ export class WsStream<C = unknown, M = Message>
   /** It has ended, and the messages before that are still on their way. */
   #over: Closed | undefined;
   readonly #replies: Replies;
-  readonly #ending = new Ending();
+  readonly #ending = new Ending(() => this.unsent);
   #given: GunportError | undefined;
 
   /** @internal */
@@ -147,8 +147,8 @@ export class WsStream<C = unknown, M = Message>
     if (taking) await taking;
     if (this.#given) throw this.#given;
     const end = this.#end ?? this.#over;
-    if (end) return closeResult(end);
-    if (this.#error) return abnormal(this.#error);
+    if (end) return this.#ending.result(closeResult(end));
+    if (this.#error) return this.#ending.result(abnormal(this.#error));
     if (this.#state !== 'closing') {
       this.flushSent();
       this.inline?.ask();
@@ -288,8 +288,8 @@ export class WsStream<C = unknown, M = Message>
   give(error: GunportError): void {
     this.#given = error;
     this.#queue.abandon(error);
-    this.failSent(error);
     this.#ending.give(error);
+    this.failSent(error); // Behind it: what is still here, the next owner counts.
     this.endCalls(error);
     // Not those of MessageListeners: whoever listens from now on is told that this is no owner.
     const names = ['message', 'close', 'down', 'up', 'error', 'notify', 'fault'] as const;
@@ -337,10 +337,10 @@ export class WsStream<C = unknown, M = Message>
   }
 
   #settleClosed(result: CloseResult): void {
-    if (!this.#ending.settle(result)) return;
-    const { error } = result;
+    const told = this.#ending.settle(result);
+    const error = told?.error;
     if (error && this.listenerCount('error') > 0) shielded(() => this.emit('error', error));
-    shielded(() => this.emit('close', result));
+    if (told) shielded(() => this.emit('close', told));
   }
 
   /** Its end is known, and messages before it wait for credit: for ever, where nobody reads. */
