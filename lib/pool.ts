@@ -12,7 +12,7 @@ import { PooledVerbs } from './authority/pooledverbs.ts';
 import { integer, LONGEST, own } from './checks.ts';
 import { Connection } from './connection.ts';
 import { portsOf } from './cookies/cookiewire.ts';
-import { ConnectionError, describe, GunportError, OptionError, toRecord } from './errors.ts';
+import { describe, GunportError, OptionError } from './errors.ts';
 import type { WithHandler } from './handler.ts';
 import { Host } from './host.ts';
 import { answerHellos } from './inbox.ts';
@@ -21,7 +21,7 @@ import { downReason } from './monitor.ts';
 import { connectWith, type Opener, Openings, openFeed, openWith, type Placing } from './open.ts';
 import type { OpenOptions } from './options.ts';
 import type { OpenTarget } from './settings.ts';
-import { Thread } from './spawn.ts';
+import { noThread, Thread } from './spawn.ts';
 import type { Message, ThreadDown, ThreadSilence } from './types.ts';
 import { checkWatchdog, Watchdog, type WatchdogOptions, type Watching } from './watchdog.ts';
 import type { ConnectionState, DownRecord } from './wire.ts';
@@ -372,15 +372,4 @@ function warningOf({ threadId, connections }: Thread, silent: number): [string, 
 
 function poolClosed(): GunportError {
   return new GunportError('ERR_GUNPORT_POOL_CLOSED', 'the pool is closed', { phase: 'closed' });
-}
-
-function noThread(error: unknown): DownRecord {
-  const cause =
-    error instanceof GunportError
-      ? error
-      : new ConnectionError('ERR_GUNPORT_THREAD', 'no thread could be started', {
-          phase: 'connect',
-          cause: error,
-        });
-  return { kind: 'gave-up', message: cause.message, cause: toRecord(cause) };
 }

@@ -15,7 +15,7 @@ import {
 import { Piscina } from 'piscina';
 import type { Boot } from './bootwire.ts';
 import { portsOf } from './cookies/cookiewire.ts';
-import { describe, toRecord } from './errors.ts';
+import { ConnectionError, describe, GunportError, toRecord } from './errors.ts';
 import { ToldSettings } from './shared.ts';
 import type { ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
 
@@ -221,6 +221,8 @@ export class Thread {
     if (this.#error) {
       const { value } = this.#error;
       const cause = toRecord(value);
+      // No thread came of it: what its loop needs could not be had (EMFILE), which the constructor does not tell.
+      if (cause.code === 'ERR_WORKER_INIT_FAILED') return noThread(value);
       const outOfMemory = cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
       const text = value instanceof Error ? value.message : describe(value);
       return outOfMemory
@@ -238,4 +240,16 @@ export class Thread {
     }
     return { kind: 'terminated', message: 'its thread was terminated', exitCode };
   }
+}
+
+/** Why a process has no thread to be in. @internal */
+export function noThread(error: unknown): DownRecord {
+  const cause =
+    error instanceof GunportError
+      ? error
+      : new ConnectionError('ERR_GUNPORT_THREAD', 'no thread could be started', {
+          phase: 'connect',
+          cause: error,
+        });
+  return { kind: 'gave-up', message: cause.message, cause: toRecord(cause) };
 }

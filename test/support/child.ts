@@ -20,6 +20,13 @@ export interface RunOptions {
   readonly args?: readonly unknown[] | undefined;
   /** Milliseconds until it is killed. Default 8 000. */
   readonly timeout?: number | undefined;
+  /** A command that runs node, whose own command line stands behind this one. */
+  readonly under?: readonly string[] | undefined;
+}
+
+/** For `under`: at most so many descriptors, or threads and processes of its user. */
+export function limited(option: '-n' | '-u', most: number): string[] {
+  return ['bash', '-c', `ulimit ${option} ${most}; exec "$@"`, 'bash'];
 }
 
 /** URL of gunport's entry, as compiled with the tests. */
@@ -28,19 +35,23 @@ export const GUNPORT: string = new URL('../../lib/index.js', import.meta.url).hr
 /** Runs an ES module of these lines; it has all exports of gunport as `gunport`, and `args`. */
 export function run(
   source: string,
-  { node = [], args = [], timeout = 8_000 }: RunOptions = {},
+  { node = [], args = [], timeout = 8_000, under = [] }: RunOptions = {},
 ): Promise<Ran> {
   const program = `import * as gunport from ${JSON.stringify(GUNPORT)};
     const args = ${JSON.stringify(args)};
     ${source}`;
-  return runModule(program, node, timeout);
+  return runModule(program, node, timeout, under);
 }
 
 /** The same without gunport. */
-export function runModule(program: string, node: readonly string[] = [], timeout = 8_000): Promise<Ran> {
-  const child = spawn(process.execPath, [...node, '--input-type=module', '--eval', program], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+export function runModule(
+  program: string,
+  node: readonly string[] = [],
+  timeout = 8_000,
+  under: readonly string[] = [],
+): Promise<Ran> {
+  const line = [...under, process.execPath, ...node, '--input-type=module', '--eval', program];
+  const child = spawn(line[0] ?? process.execPath, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   return ended(child, timeout);
 }
 
