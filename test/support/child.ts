@@ -37,10 +37,62 @@ export function run(
   source: string,
   { node = [], args = [], timeout = 8_000, under = [] }: RunOptions = {},
 ): Promise<Ran> {
-  const program = `import * as gunport from ${JSON.stringify(GUNPORT)};
+  return runModule(programOf(source, args), node, timeout, under);
+}
+
+/** One that runs beside a test, which is told line by line what it writes. */
+export interface Running {
+  /** The next line of its output; rejects when it ends before. */
+  line(): Promise<string>;
+  kill(signal: NodeJS.Signals): void;
+  readonly pid: number;
+  readonly ran: Promise<Ran>;
+}
+
+/** As `run`; what it says with `say(text)` is heard at once, though its thread be blocked right after it. */
+export function begin(source: string, { node = [], args = [], timeout = 8_000 }: RunOptions = {}): Running {
+  const program = `import { writeSync } from 'node:fs';
+    const say = (text) => writeSync(1, text + '\\n');
+    ${source}`;
+  const child = started([process.execPath, ...node], programOf(program, args));
+  let rest = '';
+  const lines: string[] = [];
+  const waiting: (() => void)[] = [];
+  child.stdout.on('data', (text: string) => {
+    const all = (rest + text).split('\n');
+    rest = all.pop() ?? '';
+    lines.push(...all);
+    for (const wake of waiting.splice(0)) wake();
+  });
+  const ran = ended(child, timeout);
+  let over: Ran | undefined;
+  void ran.then((end) => {
+    over = end;
+    for (const wake of waiting.splice(0)) wake();
+  });
+  return {
+    ran,
+    pid: child.pid ?? 0,
+    kill: (signal) => void child.kill(signal),
+    async line() {
+      while (lines.length === 0) {
+        if (over) throw new Error(`it has ended (${over.code ?? over.signal}): ${over.errors}`);
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+      return lines.shift() ?? '';
+    },
+  };
+}
+
+function programOf(source: string, args: readonly unknown[]): string {
+  return `import * as gunport from ${JSON.stringify(GUNPORT)};
     const args = ${JSON.stringify(args)};
     ${source}`;
-  return runModule(program, node, timeout, under);
+}
+
+function started(command: readonly string[], program: string): ChildProcessByStdio<null, Readable, Readable> {
+  const [file = process.execPath, ...rest] = [...command, '--input-type=module', '--eval', program];
+  return spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** The same without gunport. */
@@ -50,9 +102,7 @@ export function runModule(
   timeout = 8_000,
   under: readonly string[] = [],
 ): Promise<Ran> {
-  const line = [...under, process.execPath, ...node, '--input-type=module', '--eval', program];
-  const child = spawn(line[0] ?? process.execPath, line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
-  return ended(child, timeout);
+  return ended(started([...under, process.execPath, ...node], program), timeout);
 }
 
 /** What it wrote, and how it ended; killed after `timeout` ms. */
