@@ -5,20 +5,13 @@
 // or told after it. After our own close no message is shipped.
 // Source: RFC 6455; gun_ws.erl; promises F1 to F3.
 
-import { randomFillSync } from 'node:crypto';
 import type { ConnectionError, GunportError } from '../lib/errors.ts';
 import { toRecord } from '../lib/errors.ts';
 import type { Negotiated } from '../lib/protocol/extensions.ts';
-import {
-  type Header,
-  headerSize,
-  maskImage,
-  OPCODE,
-  readHeader,
-  writeHeader,
-} from '../lib/protocol/frames.ts';
+import { type Header, OPCODE, readHeader } from '../lib/protocol/frames.ts';
 import {
   close,
+  closePayload,
   ended,
   failed,
   judge,
@@ -39,6 +32,7 @@ import type { Socket } from './entry.ts';
 import { Intake } from './intake.ts';
 import { Keepalive } from './keepalive.ts';
 import { Leaving } from './leaving.ts';
+import { controlFrame, mask } from './masking.ts';
 import type { Outbox } from './outbox.ts';
 import type { FrameProbe } from './probes/frameprobe.ts';
 import type { Counters, Sink, Transport } from './socket.ts';
@@ -306,7 +300,7 @@ export class WebSocketDriver implements Sink, Socket {
   ): void {
     const { counters, transport } = this.#host;
     const wire = this.#deflater ? this.#deflater.image(image, this.#ws.compress?.threshold ?? 0) : image;
-    counters.bytesSent += maskImage(wire, randomKey);
+    counters.bytesSent += mask(wire);
     counters.messagesSent += messages;
     transport.write(wire, done);
     if (laid) this.#host.frames.sent(laid);
@@ -365,29 +359,7 @@ export class WebSocketDriver implements Sink, Socket {
   }
 
   #control(opcode: number, payload: Uint8Array): void {
-    const frame = new Uint8Array(headerSize(payload.length) + payload.length);
-    frame.set(payload, writeHeader(frame, 0, 0x80 | opcode, payload.length));
-    maskImage(frame, randomKey);
-    this.#host.transport.write(frame);
+    this.#host.transport.write(controlFrame(opcode, payload));
     this.#host.frames.control(opcode, payload);
   }
-}
-
-function closePayload(code: number | undefined, reason: string): Uint8Array {
-  if (code === undefined) return new Uint8Array(0);
-  const payload = new Uint8Array(Buffer.from(`  ${reason}`));
-  payload[0] = code >> 8;
-  payload[1] = code & 0xff;
-  return payload;
-}
-
-// Per thread: random words, drawn in bulk.
-const words = new Int32Array(2_048);
-let nextWord = words.length;
-function randomKey(): number {
-  if (nextWord === words.length) {
-    randomFillSync(words);
-    nextWord = 0;
-  }
-  return words[nextWord++] ?? 0;
 }

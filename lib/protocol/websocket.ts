@@ -175,6 +175,15 @@ function closeReceived(state: WsState & { name: 'open' | 'closing' }, payload: U
   return { state: { name: 'closed', end }, commands: [...echo, { type: 'awaitEnd' }] };
 }
 
+/** The payload of a Close frame of ours. */
+export function closePayload(code: number | undefined, reason: string): Uint8Array {
+  if (code === undefined) return new Uint8Array(0);
+  const payload = new Uint8Array(Buffer.from(`  ${reason}`));
+  payload[0] = code >> 8;
+  payload[1] = code & 0xff;
+  return payload;
+}
+
 /** The payload of a Close frame. Source: RFC 6455 §5.5.1, §7.4. */
 function parseClose(payload: Uint8Array): { code: number | undefined; reason: string } | ConnectionError {
   if (payload.length === 0) return { code: undefined, reason: '' };
