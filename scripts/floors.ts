@@ -129,7 +129,7 @@ const HOUSE = `
   1 shared   lib/protocol/websocket.ts lib/protocol/body.ts lib/protocol/http1.ts
   1 shared   lib/protocol/handshake.ts lib/protocol/http2frames.ts
   1 shared   lib/protocol/frames.ts lib/protocol/extensions.ts lib/protocol/retry.ts lib/protocol/http2budgets.ts lib/protocol/http2out.ts lib/protocol/socks.ts
-  1 shared   lib/protocol/backoff.ts lib/smallwire.ts
+  1 shared   lib/protocol/backoff.ts lib/protocol/utf8.ts lib/smallwire.ts
   1 shared   lib/wire.ts
   1 shared   lib/session/states.ts
   1 shared   lib/handling/handlingwire.ts lib/retrywire.ts lib/sendwire.ts lib/bootwire.ts lib/httpwire.ts lib/events/eventwire.ts lib/protocol/headers.ts lib/cookies/cookiewire.ts lib/protocol/cookies.ts

@@ -8,6 +8,7 @@
 
 import { isAscii, isUtf8 } from 'node:buffer';
 import { type Cursor, STOP, walk } from '../lib/protocol/frames.ts';
+import { HalfText } from '../lib/protocol/utf8.ts';
 import { LENGTH_MASK, TEXT_BIT } from '../lib/wire.ts';
 import type { Outbox } from './outbox.ts';
 import { fresh, giveSlab, SLAB, sharedBuffer, takeSlab } from './slabs.ts';
@@ -37,6 +38,8 @@ export interface IntakeLimits {
 }
 
 export class Intake {
+  /** Of the message under way, if it is a text. */
+  readonly half: HalfText = new HalfText();
   readonly #stream: number;
   readonly #outbox: Outbox;
   readonly #counters: Counters;
@@ -113,7 +116,9 @@ export class Intake {
     if (this.#built) this.#shipBuilt();
     for (;;) {
       this.#limits.base = this.#start;
+      const { at } = this.#cursor;
       const stop = walk(this.#slab, this.#end, this.#cursor, this.#index, this.#limits);
+      if (this.#cursor.at !== at) this.half.nextMessage();
       if (stop !== STOP.full) return stop === STOP.other;
       if (!this.#longerIndex()) this.#shipInPlace(false);
     }
@@ -146,6 +151,7 @@ export class Intake {
     this.#cursor.kinds |= text ? 1 : 2;
     this.#cursor.bytes += length;
     this.#cursor.at = start + length;
+    this.half.nextMessage();
   }
 
   /** A message that was put together elsewhere; it is copied. */

@@ -133,6 +133,7 @@ export class WebSocketDriver implements Sink, Socket {
       if (plain && !intake.walk()) break;
       if (intake.notUtf8 || !this.#frame(watched)) break;
     }
+    if (intake.at < intake.end && !intake.notUtf8) this.#judgeHalf();
     if (this.#deaf) return intake.skip(intake.end - intake.at);
     if (this.#host.outbox.ready) intake.ship(true);
     // The owner's word that it has read comes in another part of the loop.
@@ -159,7 +160,7 @@ export class WebSocketDriver implements Sink, Socket {
     const wrong = judge(this.#state, header, this.#limits);
     if (wrong) {
       frames.broken(wrong);
-      this.#do(failed(this.#state, wrong));
+      this.#fail(wrong);
       return true;
     }
     const { start, length, opcode, fin, rsv } = header;
@@ -173,17 +174,43 @@ export class WebSocketDriver implements Sink, Socket {
     else if (this.#inflater && this.#isWhole && fin && rsv === 4) {
       this.#deliver(opcode === OPCODE.text, this.#inflater.inflate(bytes, start, start + length), size);
     } else {
-      if (opcode === OPCODE.close) {
-        // A text before it that is not valid is the first fault.
+      const payload = bytes.subarray(start, start + length);
+      if (opcode >= OPCODE.close) {
+        // A text before it that is not valid is the first fault, and nothing behind that is answered.
         intake.ship(false);
         if (intake.notUtf8) return false;
+      } else if (fin) intake.half.nextMessage();
+      else if (this.#mayBeText(header, payload)) intake.half.nextFrame();
+      else {
+        this.#fail(notUtf8());
+        return true;
       }
-      const payload = bytes.subarray(start, start + length);
       const expected = opcode === OPCODE.pong && this.#keepalive.pong(payload);
       this.#do(received(this.#state, header, payload, { now: performance.now(), expected }));
       intake.skip(size);
     }
     return true;
+  }
+
+  /** A text that no more bytes can make one fails at once, whatever its frame has promised. */
+  #judgeHalf(): void {
+    const { at, end, bytes } = this.#intake;
+    const header = readHeader(bytes, at, end);
+    if (header && !this.#mayBeText(header, bytes.subarray(header.start, end))) this.#fail(notUtf8());
+  }
+
+  /** `payload`: what has come of it. */
+  #mayBeText({ opcode, rsv }: Header, payload: Uint8Array): boolean {
+    if (this.#state.name !== 'open') return true;
+    const { message } = this.#state;
+    const goesOn = opcode === OPCODE.continuation && message?.text === true && !message.compressed;
+    return (!goesOn && (opcode !== OPCODE.text || rsv !== 0)) || this.#intake.half.add(payload);
+  }
+
+  /** A text before it that is not valid is the first fault. */
+  #fail(error: ConnectionError): void {
+    this.#intake.ship(false);
+    this.#do(failed(this.#state, this.#intake.notUtf8 ? notUtf8() : error));
   }
 
   /** No message has begun in fragments. */
@@ -202,7 +229,7 @@ export class WebSocketDriver implements Sink, Socket {
   }
 
   #deliver(text: boolean, inflated: Inflated | ConnectionError, size: number): void {
-    if (inflated instanceof Error) this.#do(failed(this.#state, inflated));
+    if (inflated instanceof Error) this.#fail(inflated);
     else this.#intake.add(text, inflated.parts, inflated.length);
     this.#intake.skip(size);
   }
