@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly subprotocols?: readonly string[] | undefined;
   /** Largest message, in bytes. */
   readonly maxPayload?: number | undefined;
+  /** Most fragments of a message. Default: what the client has. */
+  readonly maxFragments?: number | undefined;
   /** It closes by itself after so many echoes. */
   readonly closes?: { readonly after: number; readonly code: number; readonly reason: string } | undefined;
 }

@@ -17,7 +17,26 @@ const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
 const LIMIT = 1000;
 
 const bytesOf = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'));
-const parse = (text: string, limit = LIMIT) => parseHead(bytesOf(text), 0, text.length, limit);
+
+/** The same whole, and cut in two at each of its bytes. */
+function parse(text: string, limit = LIMIT): ReturnType<typeof parseHead> {
+  const bytes = bytesOf(text);
+  const whole = parseHead(bytes, 0, bytes.length, limit);
+  for (let cut = 0; cut < Math.min(bytes.length, 400); cut++) {
+    const scan = newScan();
+    const early = parseHead(bytes, 0, cut, limit, scan);
+    const cutInTwo = early === NEED_DATA ? parseHead(bytes, 0, bytes.length, limit, scan) : early;
+    expect(tell(cutInTwo), `${JSON.stringify(text)} cut at ${cut}`).to.deep.equal(tell(whole));
+  }
+  return whole;
+}
+
+/** A head, or which error: how much of a line that is wrong can be quoted depends on how much is there. */
+function tell(result: ReturnType<typeof parseHead>): unknown {
+  if (result === NEED_DATA || !('error' in result)) return result;
+  const [what] = result.error.message.split(/,| "/);
+  return [result.error.code, what];
+}
 
 function headOf(text: string, limit = LIMIT): Head {
   const head = parse(text, limit);

@@ -10,13 +10,13 @@ export function gunportClient(pool: Pool = new Pool({ threads: 1 })): EchoClient
   return {
     name: 'gunport',
     echo: async (url, options) => {
-      const { compress, subprotocols = [], maxPayload } = options;
+      const { compress, subprotocols = [], maxPayload, maxFragments } = options;
       try {
         const feed = await pool.connect(url, {
           // As the server of a case expects: every message is compressed.
           compress: compress ? { ...compress, threshold: 0 } : false,
           subprotocols: [...subprotocols],
-          maxPayload,
+          ...{ maxPayload, maxFragments },
           keepalive: 0,
           retry: 0,
         });

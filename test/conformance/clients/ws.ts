@@ -14,7 +14,7 @@ export const wsClient: EchoClient = {
 
 function begin(
   url: string,
-  { compress, subprotocols = [], maxPayload, closes }: ClientOptions,
+  { compress, subprotocols = [], maxPayload, maxFragments, closes }: ClientOptions,
   done: (outcome: Outcome) => void,
 ): void {
   // As the server of a case expects: every message is compressed.
@@ -22,6 +22,7 @@ function begin(
   const socket = new WebSocket(url, [...subprotocols], {
     perMessageDeflate,
     ...(maxPayload !== undefined && { maxPayload }),
+    ...(maxFragments !== undefined && { maxFragments }),
   });
   let opened = false;
   let echoes = 0;

@@ -69,6 +69,7 @@ function inFragments([name, prefix, of]: Kind): Case[] {
         {
           ...make(id, `${name} of ${bytesOf(total)} in fragments of ${bytesOf(size)}`, 'RFC 6455 §5.4', {
             ...large(all === 1),
+            client: { maxFragments: 65_536 },
           }),
           steps: () => {
             const { text, bytes } = message();
