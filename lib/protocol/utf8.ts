@@ -12,8 +12,7 @@ export class HalfText {
   /** Bytes of the frame under way that were looked at. */
   #seen = 0;
   /** A character that is not whole. */
-  readonly #open = new Uint8Array(LONGEST);
-  #length = 0;
+  readonly #open: number[] = [];
 
   /** What has come of a frame's payload, from its beginning; false when no text can begin so. */
   add(payload: Uint8Array): boolean {
@@ -30,33 +29,32 @@ export class HalfText {
   /** The message is whole, or there is none. */
   nextMessage(): void {
     this.#seen = 0;
-    this.#length = 0;
+    this.#open.length = 0;
   }
 
   #check(bytes: Uint8Array, from: number): boolean {
     let at = from;
-    while (this.#length > 0 && at < bytes.length) {
-      this.#open[this.#length++] = bytes[at++] ?? 0;
-      if (!this.#mayGoOn()) return false;
-      if (this.#length === lengthBy(this.#open[0] ?? 0)) this.#length = 0;
+    const open = this.#open;
+    while (open.length > 0 && at < bytes.length) {
+      open.push(bytes[at++] ?? 0);
+      if (!mayGoOn(open)) return false;
+      if (open.length === lengthBy(open[0] ?? 0)) open.length = 0;
     }
     const cut = wholeTo(bytes, at);
     if (!isUtf8(bytes.subarray(at, cut))) return false;
-    for (; cut + this.#length < bytes.length; this.#length++) {
-      this.#open[this.#length] = bytes[cut + this.#length] ?? 0;
-    }
-    return this.#length === 0 || this.#mayGoOn();
+    for (at = cut; at < bytes.length; at++) open.push(bytes[at] ?? 0);
+    return open.length === 0 || mayGoOn(open);
   }
+}
 
-  /** A character may begin so: the rows of RFC 3629 §4. */
-  #mayGoOn(): boolean {
-    const [first = 0, second = 0, third = 0x80, fourth = 0x80] = this.#open.subarray(0, this.#length);
-    if (first < 0xc2 || first > 0xf4) return false;
-    if (this.#length === 1) return true;
-    const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
-    const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
-    return second >= low && second <= high && isMore(third) && isMore(fourth);
-  }
+/** A character may begin so: the rows of RFC 3629 §4. */
+function mayGoOn(open: readonly number[]): boolean {
+  const [first = 0, second = 0, third = 0x80, fourth = 0x80] = open;
+  if (first < 0xc2 || first > 0xf4) return false;
+  if (open.length === 1) return true;
+  const low = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
+  const high = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
+  return second >= low && second <= high && isMore(third) && isMore(fourth);
 }
 
 /** Where the last character begins if it is not whole; else the end. */
