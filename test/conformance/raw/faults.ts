@@ -150,7 +150,7 @@ export const FAULTS: Readonly<Record<FaultName, Fault>> = {
     by: '7.5.1',
     says: 'took it for a normal end',
   },
-  'stays-connected': { title: 'does not end TCP', by: '7.1.1', says: 'the end of TCP', waits: true },
+  'stays-connected': { title: 'does not end TCP', by: '7.3.3', says: 'the end of TCP', waits: true },
   'hears-after-close': {
     title: 'echoes what comes behind a Close',
     by: '7.1.4',
