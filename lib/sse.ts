@@ -265,7 +265,8 @@ export class EventStream<C = unknown>
     try {
       if (this.#last.state !== 'ended') this.#last.cancel();
     } catch (error) {
-      if (!(error instanceof OwnerError)) throw error;
+      // Its connection is dead: there is nobody to tell, and what has come is for nobody.
+      if (!(error instanceof OwnerError)) return void this.#last[Symbol.asyncDispose]();
       // Given away, it is not ours to cancel; but that may not be decided yet.
       void this.#last.settled()?.then(() => this.#cancel());
     }

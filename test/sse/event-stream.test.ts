@@ -12,7 +12,7 @@ type Reconnect = { delay: number; lastEventId: string; reason: GunportError | un
 
 for (const speaks of ['http', 'h2c'] as const) {
   describe(`an EventStream, on ${speaks}`, () => {
-    const { keep, open } = feeds();
+    const { keep, open, pool } = feeds();
     let server: Feeding;
     let connection: Connection;
 
@@ -59,6 +59,25 @@ for (const speaks of ['http', 'h2c'] as const) {
       expect(asked.headers).to.include({ 'cache-control': 'no-cache' });
       // HTML §9.2.3: "encoded as UTF-8".
       expect(Buffer.from(String(asked.headers['last-event-id']), 'latin1').toString()).to.equal('é 1');
+    });
+
+    it('can be closed in the very moment that its connection dies (M1)', async () => {
+      const { feed, asked } = await begun();
+      await asked.write(numbered(0, 2));
+      expect(await readData(feed, 1)).to.deep.equal(['0']);
+      const closed = new Promise<string>((resolve, reject) => {
+        connection.monitor(() => {
+          try {
+            feed.close();
+            resolve(feed.state);
+          } catch (error) {
+            reject(error);
+          }
+        });
+      });
+      await pool.terminate(connection.threadId);
+      expect(await closed).to.equal('closed');
+      expect(await readData(feed)).to.deep.equal([]);
     });
 
     it('ends with its answer, without reconnect', async () => {
