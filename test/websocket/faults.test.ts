@@ -38,6 +38,7 @@ const FAULTS: readonly Fault[] = [
   { what: 'a text in overlong form (RFC 3629 §3)', frames: '81 02 c080', ...UTF8 },
   { what: 'a text in fragments that is not UTF-8 (RFC 6455 §8.1)', frames: '01 01 c3  80 01 28', ...UTF8 },
   { what: 'two halves of a character in two texts (RFC 6455 §5.6)', frames: '81 01 c3  81 01 a9', ...UTF8 },
+  { what: 'a text that is not UTF-8, a broken frame behind it', frames: '81 02 c328  83 00', ...UTF8 },
   {
     what: 'a text that is not UTF-8, binaries before it',
     frames: '82 01 ff  81 01 61  82 01 fe  81 01 ff  82 01 01',
