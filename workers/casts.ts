@@ -155,7 +155,7 @@ export class Casts {
   #closeStream({ stream, code, reason }: Cast & { type: 'closeStream' }): void {
     const { streams } = this.#host;
     const entry = streams.webSocket(stream);
-    if (!entry) return;
+    if (!entry) return streams.forgo(stream);
     closeEntry(entry, { code, reason, keep: false }, (...end) => this.#host.streamClosed(...end));
   }
 

@@ -159,6 +159,11 @@ export class Streams implements LaneHost<One> {
     this.#outbox(stream)?.topUp(stream, messages);
   }
 
+  /** Its owner has closed one that was over already, and takes no more of it. */
+  forgo(stream: number): void {
+    this.#left?.get(stream)?.drop(stream);
+  }
+
   /** What was posted to a dead owner, and not acknowledged, is lost. */
   forgetInFlight(): void {
     for (const outbox of this.#outboxes) outbox.forgetInFlight();

@@ -339,9 +339,10 @@ export class WebSocketDriver implements Sink, Socket {
 
   close(code: number, reason: string, keep = false): boolean {
     const step = close(this.#state, code, reason);
-    if (step.commands.length === 0) return true;
-    this.#do(step);
-    this.#intake.drop();
+    if (step.commands.length > 0) {
+      this.#do(step);
+      this.#intake.drop();
+    }
     // What is held would wait for a reader; without it the socket goes on, and the peer's Close is reached.
     if (!keep) this.#host.outbox.drop(this.#stream);
     return true;

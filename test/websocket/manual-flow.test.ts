@@ -71,6 +71,20 @@ describe('manual flow of a WebSocket (Gun flow)', () => {
     expect((await drain(feed)).messages).to.deep.equal([]);
   });
 
+  it('ends for its reader after close(), though the peer was faster (S1)', async () => {
+    for (const gone of [false, true]) {
+      const { feed, server } = await talk({ flow: 1, closingTimeout: 1 });
+      const reading = drain(feed);
+      server.send(Buffer.concat([numbers(0, 3), frame(0x88, Uint8Array.of(0x03, 0xe8))]));
+      // Its process knows; this thread has not heard of it, and in the second round can't have heard that it is over.
+      if (!gone) expect((await server.read()).opcode).to.equal(8);
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+      expect(await feed.close()).to.include({ code: 1000 });
+      expect((await reading).messages).to.have.lengthOf.at.most(1);
+      expect(await feed.closed).to.include({ code: 1000, wasClean: true });
+    }
+  });
+
   it('takes integers from 1', async () => {
     const { feed } = await talk({ flow: 1 });
     for (const bad of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
