@@ -11,6 +11,8 @@ import { job as clients } from './clients.ts';
 import { job as failures } from './failures.ts';
 import { job as flow } from './flow.ts';
 import { job as kills } from './kills.ts';
+import { job as parsers } from './parsers.ts';
+import { job as peers } from './peers.ts';
 import { job as tunnels } from './tunnels.ts';
 
 /** One long run. */
@@ -38,6 +40,8 @@ const jobs: readonly Job[] = [
   clients,
   failures,
   flow,
+  peers,
+  parsers,
 ];
 
 const wanted = process.argv.slice(2);

@@ -130,6 +130,11 @@ export async function origin(
   });
 }
 
+/** The server's end of a connection that somebody else has taken; `number` as its server counts. */
+export function talkOver(socket: net.Socket, number: number): Talk {
+  return new HttpTalk(socket, number);
+}
+
 /** The client is gone, and what was waited for will not come. */
 export class ClientLeft extends Error {}
 

@@ -233,11 +233,13 @@ export function unhex(hex: string): Buffer {
   return Buffer.from(hex.replace(/\s+/g, ''), 'hex');
 }
 
-function acceptFor(key: string): string {
+/** What answers a Sec-WebSocket-Key. */
+export function acceptFor(key: string): string {
   return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 }
 
-async function readFrame(reader: Reader): Promise<Frame> {
+/** The next frame of a client, from whatever gives its bytes by amounts. */
+export async function readFrame(reader: Amounts): Promise<Frame> {
   const [first = 0, second = 0] = await reader.take(2);
   let length = second & 0x7f;
   if (length === 126) length = (await reader.take(2)).readUInt16BE();
@@ -258,6 +260,10 @@ export function framesOf(stream: Duplex): () => Promise<Frame> {
 /** The request of a client, up to its blank line. */
 export async function readHead(socket: net.Socket): Promise<string> {
   return (await new Reader(socket).until('\r\n\r\n')).toString('latin1');
+}
+
+interface Amounts {
+  take(length: number): Promise<Buffer>;
 }
 
 /** Reads a socket by amounts; what nobody takes is kept. */
