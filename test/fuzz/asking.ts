@@ -2,16 +2,15 @@
 // Made by visit.ts, one for each connection.
 // Invariant: whatever is begun is noted in the verdict; a stream that has ended says nothing more.
 
-import type { AnyStream, Connection, Monitor, Stream, StreamNotice } from '../../lib/index.ts';
+import type { AnyStream, Connection, Monitor, Stream, ThroughTunnel } from '../../lib/index.ts';
 import type { Feed } from '../support/feeds.ts';
 import { later, turns } from '../support/tracker.ts';
 import type { Plan } from './plan.ts';
+import { Requests, TIMEOUT } from './requests.ts';
 import type { Verdict } from './verdict.ts';
 
 type HttpStream = Stream<Connection>;
 
-/** For single notices, in milliseconds. */
-const TIMEOUT = 150;
 const MOST_STREAMS = 4;
 
 export class Asking {
@@ -19,7 +18,7 @@ export class Asking {
   readonly #plan: Plan;
   readonly #roll: (below: number) => number;
   readonly #verdict: Verdict;
-  readonly #monitor: Monitor<Connection> | undefined;
+  readonly #requests: Requests;
   readonly #answers: Promise<unknown>[] = [];
   readonly #feeds: { readonly feed: Feed; ends: number }[] = [];
 
@@ -34,7 +33,7 @@ export class Asking {
     this.#plan = plan;
     this.#roll = roll;
     this.#verdict = verdict;
-    this.#monitor = monitor;
+    this.#requests = new Requests(connection, roll, verdict, monitor);
   }
 
   /** Resolves when what was asked by request has been answered, or has not. */
@@ -45,15 +44,16 @@ export class Asking {
   begin(feed: Feed | undefined): void {
     const { spoken } = this.#plan;
     const connection = this.#connection;
-    if (this.#roll(2) === 0) this.#note('awaitUp', () => connection.awaitUp(this.#waits));
+    if (this.#roll(2) === 0) this.#note('awaitUp', () => connection.awaitUp(this.#requests.waits));
     if (feed) {
       this.#watch(feed);
       this.#read(feed);
     } else if (spoken === 'ws' || spoken === 'ws2') this.#upgrade();
     else if (spoken === 'raw') this.#answer('raw', this.#raw());
     else if (spoken === 'sse') this.#events();
-    else if (this.#roll(6) === 0) this.#upgrade();
-    if (spoken !== 'ws' && spoken !== 'sse' && spoken !== 'raw') this.#requests();
+    else if (this.#plan.tunnels) this.#tunnel();
+    else if (this.#roll(6) === 0 || this.#plan.stage === 'in a frame header') this.#upgrade();
+    if (spoken !== 'ws' && spoken !== 'sse' && spoken !== 'raw' && !this.#plan.tunnels) this.#several();
     if (this.#roll(3) === 0) this.#note('info', () => connection.info({ timeout: TIMEOUT * 4 }));
     if (this.#roll(3) === 0 && spoken === 'http2')
       this.#note('ping', () => connection.ping({ timeout: TIMEOUT }));
@@ -93,10 +93,6 @@ export class Asking {
     }
   }
 
-  get #waits(): { timeout: number; monitor?: Monitor<Connection> | undefined } {
-    return { timeout: TIMEOUT * 4, monitor: this.#roll(2) === 0 ? this.#monitor : undefined };
-  }
-
   #note(name: string, act: () => Promise<unknown>): void {
     void this.#verdict.note(name, Promise.resolve().then(act));
   }
@@ -105,85 +101,31 @@ export class Asking {
     this.#answers.push(this.#verdict.note(name, promise));
   }
 
-  #requests(): void {
+  #several(through: ThroughTunnel = {}): void {
     for (let i = 1 + this.#roll(MOST_STREAMS); i > 0; i--)
-      this.#answer(`request ${i}`, this.#request(`/${i}`));
+      this.#answer(`request ${i}`, this.#requests.ask(`/${i}`, through));
   }
 
-  async #request(path: string): Promise<void> {
-    const connection = this.#connection;
-    switch (this.#roll(9)) {
-      case 0:
-        return this.#whole(connection.post(path, { body: Buffer.alloc(this.#roll(50_000), 'b') }));
-      case 1:
-        return this.#byNotices(connection.get(path));
-      case 2: {
-        const stream = connection.get(path, { flow: 1 });
-        for await (const chunk of stream) stream.updateFlow(chunk.length > 0 ? 1 : 2);
-        return this.#over(stream);
-      }
-      case 3: {
-        const stream = connection.get(path);
-        this.#note('cancelled', () => stream.text());
-        await turns(this.#roll(30));
-        return stream.cancel();
-      }
-      case 4:
-        return this.#whole(connection.head(path));
-      case 5: {
-        const response = await connection.fetch(path, { signal: AbortSignal.timeout(TIMEOUT) });
-        await response.text().catch((error: unknown) => this.#judgeFetch(error));
-        return;
-      }
-      case 6:
-        return this.#inParts(connection.post(path));
-      default:
-        return this.#whole(connection.get(path));
-    }
+  /** By hand, where the connection leads to a proxy. */
+  #tunnel(): void {
+    const target = this.#roll(4) === 0 ? 'https://far.example' : 'http://far.example';
+    const tunnel = this.#verdict.attempt('connect', () => this.#connection.connect(target));
+    if (!tunnel) return;
+    this.#note('established', () => tunnel.established({ timeout: TIMEOUT * 4 }));
+    this.#several({ tunnel });
+    if (this.#roll(2) === 0) this.#upgrade({ tunnel });
+    if (this.#roll(4) === 0) setImmediate(() => this.#verdict.attempt('cancel', () => tunnel.cancel()));
   }
 
-  /** What fetch's own body says of a broken answer is a TypeError, as the standard has it; ours is beneath. */
-  #judgeFetch(error: unknown): void {
-    this.#verdict.judge('fetch', error instanceof TypeError ? error.cause : error);
-  }
-
-  async #whole(stream: HttpStream): Promise<void> {
-    await stream.bytes().finally(() => this.#over(stream));
-  }
-
-  /** After its end there is nothing more, and it fails as before or not at all. */
-  async #over(stream: HttpStream): Promise<void> {
-    if (stream.state !== 'ended') return;
-    for await (const _ of stream) this.#verdict.wrong('a stream has gone on after its end');
-  }
-
-  async #inParts(stream: HttpStream): Promise<void> {
-    for (let parts = this.#roll(5); parts > 0; parts--) {
-      stream.data('nofin', Buffer.alloc(this.#roll(3_000), 'p'));
-      await turns(this.#roll(3));
-    }
-    stream.data('fin', 'the end');
-    if (this.#roll(2) === 0) this.#note('drained', () => stream.drained({ timeout: TIMEOUT * 4 }));
-    await this.#whole(stream);
-  }
-
-  async #byNotices(stream: HttpStream): Promise<void> {
-    for (let fin = false; !fin; ) {
-      const notice: StreamNotice = await this.#connection.await(stream, this.#waits);
-      fin = notice.type === 'trailers' || ('fin' in notice && notice.fin);
-      if (notice.type === 'push') this.#answer('pushed', this.#whole(notice.stream as HttpStream));
-    }
-  }
-
-  #upgrade(): void {
-    const feed = this.#verdict.attempt('wsUpgrade', () => this.#connection.wsUpgrade('/feed'));
+  #upgrade(through: ThroughTunnel = {}): void {
+    const feed = this.#verdict.attempt('wsUpgrade', () => this.#connection.wsUpgrade('/feed', through));
     if (!feed) return;
     this.#watch(feed);
     if (this.#roll(2) === 0) this.#read(feed);
     else
       this.#answer(
         'upgrade',
-        this.#connection.await(feed, this.#waits).finally(() => this.#read(feed)),
+        this.#connection.await(feed, this.#requests.waits).finally(() => this.#read(feed)),
       );
   }
 
@@ -244,13 +186,13 @@ export class Asking {
 
   async #eventsOf(stream: HttpStream): Promise<void> {
     for await (const { data } of stream.events()) void data.length;
-    return this.#over(stream);
+    return this.#requests.over(stream);
   }
 
   async #raw(): Promise<void> {
     const stream = this.#connection.raw({ halfOpen: this.#roll(2) === 0 });
     void this.#verdict.attempt('raw.data', () => stream.data('nofin', 'hello'));
-    const reading = this.#verdict.note('raw', this.#whole(stream));
+    const reading = this.#verdict.note('raw', this.#requests.whole(stream));
     await Promise.race([reading, later(TIMEOUT)]);
     if (stream.state !== 'ended') stream.cancel();
   }

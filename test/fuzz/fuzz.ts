@@ -9,9 +9,16 @@ import { returnsTo, snapshot } from '../support/leaks.ts';
 import { turns } from '../support/tracker.ts';
 import { type FuzzedPeer, fuzzedPeer } from './peer.ts';
 import { type Plan, planOf, wordsOf } from './plan.ts';
+import { Takers } from './takers.ts';
 import { Verdict } from './verdict.ts';
 import { Visit } from './visit.ts';
 import { Witness } from './witness.ts';
+
+/** Whom a client has to do with. */
+interface Met {
+  readonly peer: FuzzedPeer;
+  readonly takers: Takers;
+}
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -21,9 +28,7 @@ export interface FuzzOptions {
   /** Default: of planOf. */
   readonly plan?: ((seed: number, index: number) => Plan) | undefined;
   /** What meets a peer. Default: a Visit. */
-  readonly visit?:
-    | ((pool: Pool, plan: Plan, peer: FuzzedPeer, verdict: Verdict) => Promise<void>)
-    | undefined;
+  readonly visit?: ((pool: Pool, plan: Plan, met: Met, verdict: Verdict) => Promise<void>) | undefined;
   /** How long a peer's client may take, in milliseconds: reached only when something hangs. Default 15 000. */
   readonly deadline?: number | undefined;
   readonly log?: ((line: string) => void) | undefined;
@@ -46,14 +51,17 @@ const MOST_FAULTS = 20;
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzFigures> {
   await certificates();
-  // What is made on first use stays.
-  await begunAndEnded(new Run({ ...options, count: 0 }));
+  // What this thread makes on its first use stays.
+  warm ??= begunAndEnded(new Run({ ...options, count: 0 }));
+  await warm;
   const before = snapshot();
   const run = new Run(options);
   await begunAndEnded(run);
   await returnsTo(before, 10_000).catch((error: unknown) => run.faults.push(`${run.name}: ${String(error)}`));
   return run.figures();
 }
+
+let warm: Promise<void> | undefined;
 
 async function begunAndEnded(run: Run): Promise<void> {
   try {
@@ -66,6 +74,7 @@ async function begunAndEnded(run: Run): Promise<void> {
 class Run {
   readonly #options: FuzzOptions;
   readonly #pool = new Pool({ threads: 1 });
+  readonly #takers = new Takers();
   readonly #stages = new Map<string, number>();
   readonly #codes = new Map<string, number>();
   readonly faults: string[] = [];
@@ -100,6 +109,7 @@ class Run {
   async end(): Promise<void> {
     await this.#witness?.end().catch(() => {}); // It may be among what was harmed: that has been told.
     await this.#pool.close();
+    await this.#takers.end();
   }
 
   figures(): FuzzFigures {
@@ -113,7 +123,7 @@ class Run {
     const verdict = new Verdict();
     const peer = await fuzzedPeer(plan);
     // Its own end is noted too: what it waits for is named when it does not come.
-    void verdict.note('the visit', visit(this.#pool, plan, peer, verdict));
+    void verdict.note('the visit', visit(this.#pool, plan, { peer, takers: this.#takers }, verdict));
     await verdict.all(deadline);
     await peer.close().catch((error: Error) => verdict.wrong(`its script: ${error.stack}`));
     for (const fault of verdict.faults) this.faults.push(`${wordsOf(plan)}: ${fault}`);
@@ -152,7 +162,7 @@ class Run {
   }
 }
 
-async function visits(pool: Pool, plan: Plan, { port }: FuzzedPeer, verdict: Verdict): Promise<void> {
+async function visits(pool: Pool, plan: Plan, { peer, takers }: Met, verdict: Verdict): Promise<void> {
   const { ca } = await certificates();
-  await new Visit(pool, plan, { port, ca }, verdict).run();
+  await new Visit(pool, plan, { port: peer.port, ca, takers }, verdict).run();
 }

@@ -24,16 +24,18 @@ export interface Plan {
   readonly after: After;
   /** It speaks TLS below, well. */
   readonly secure: boolean;
+  /** Its client asks for its tunnels by hand: of proxies. */
+  readonly tunnels: boolean;
   /** Of the peer's chances, and of its client's: each has its own, since which of them is first is nobody's to say. */
   readonly peerSeed: number;
   readonly clientSeed: number;
 }
 
-/** Which of them there are more of: those with more stages. */
-const SPOKEN: readonly Spoken[] = [
-  ...(['http1', 'http1', 'ws', 'ws', 'ws', 'http2', 'http2', 'http2'] as const),
-  ...(['ws2', 'socks', 'socks', 'connect', 'connect2', 'sse', 'raw', 'tls'] as const),
-];
+/** In turn, so that none is left out. */
+const PLACES: readonly { readonly spoken: Spoken; readonly stage: string }[] = (
+  Object.keys(STAGES) as Spoken[]
+) // Its keys are all that it has.
+  .flatMap((spoken) => STAGES[spoken].map((stage) => ({ spoken, stage })));
 const AFTER: readonly After[] = ['on', 'on', 'on', 'on', 'end', 'end', 'reset', 'silence'];
 const PACES: readonly Pace[] = ['whole', 'whole', 'whole', 'parts', 'parts', 'bytes'];
 /** What may have TLS below it. */
@@ -44,13 +46,13 @@ export function planOf(seed: number, index: number, only?: Spoken): Plan {
   // Neighbours are not to be alike.
   const roll = chance(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
   const one = <T>(list: readonly T[]): T => list[roll(list.length)] as T; // Never empty.
-  const chosen = one(SPOKEN);
-  const spoken = only ?? chosen;
+  const places = only ? PLACES.filter(({ spoken }) => spoken === only) : PLACES;
+  const { spoken, stage } = places[index % places.length] as (typeof PLACES)[number]; // There are some of each.
   return {
     seed,
     index,
     spoken,
-    stage: one(STAGES[spoken]),
+    stage,
     passes: roll(2) === 0 ? 0 : roll(3),
     mutations: Array.from({ length: roll(4) === 0 ? 2 : 1 }, () => one(MUTATIONS)),
     pace: one(PACES),
@@ -58,6 +60,7 @@ export function planOf(seed: number, index: number, only?: Spoken): Plan {
     secure: roll(8) === 0 && SECURE.has(spoken),
     peerSeed: roll(0x7fffffff),
     clientSeed: roll(0x7fffffff),
+    tunnels: roll(3) === 0 && (spoken === 'connect' || spoken === 'connect2'),
   };
 }
 

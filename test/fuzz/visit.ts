@@ -16,10 +16,13 @@ import type { Feed } from '../support/feeds.ts';
 import { later, turns } from '../support/tracker.ts';
 import { Asking } from './asking.ts';
 import type { Plan } from './plan.ts';
+import type { Takers } from './takers.ts';
 import type { Verdict } from './verdict.ts';
 
 /** Milliseconds that what a silent peer never ends may go on for. */
 const PATIENCE = 30;
+/** Messages pass through it. */
+const HANDLER = new URL('./witness-handler.js', import.meta.url);
 const DEADLINES = {
   ...{ connectTimeout: 400, tlsTimeout: 200, upgradeTimeout: 150, settingsTimeout: 150, requestTimeout: 200 },
   ...{ closingTimeout: 60, pongTimeout: 80 },
@@ -31,6 +34,7 @@ export interface Place {
   readonly port: number;
   /** PEM of the authority that signed the peer's certificate. */
   readonly ca: string;
+  readonly takers: Takers;
 }
 
 export class Visit {
@@ -38,11 +42,13 @@ export class Visit {
   readonly #plan: Plan;
   readonly #place: Place;
   readonly #verdict: Verdict;
+  readonly #takers: Takers;
   readonly #roll: (below: number) => number;
   #given = false;
 
   constructor(pool: Pool, plan: Plan, place: Place, verdict: Verdict) {
     this.#pool = pool;
+    this.#takers = place.takers;
     this.#plan = plan;
     this.#place = place;
     this.#verdict = verdict;
@@ -72,11 +78,13 @@ export class Visit {
     const password = this.#roll(2) === 0 ? 'user:secret@' : '';
     switch (spoken) {
       case 'socks':
-        return ['http://far.example', { ...options, proxy: `socks5://${password}127.0.0.1:${port}` }];
+        return [this.#far, { ...options, proxy: `socks5://${password}127.0.0.1:${port}` }];
       case 'connect':
-        return ['http://far.example', { ...options, proxy: here }];
+        if (this.#plan.tunnels) return [here, options];
+        return [this.#far, { ...options, proxy: here }];
       case 'connect2':
-        return ['http://far.example', { ...options, proxy: { url: here, protocols: ['http2'] } }];
+        if (this.#plan.tunnels) return [here, { ...options, protocols: ['http2'] }];
+        return [this.#far, { ...options, proxy: { url: here, protocols: ['http2'] } }];
       case 'http2':
       case 'ws2':
         return [here, { ...options, protocols: ['http2'] }];
@@ -88,6 +96,11 @@ export class Visit {
       default:
         return [here, options];
     }
+  }
+
+  /** Now and then it should speak TLS, and none of them does. */
+  get #far(): string {
+    return this.#roll(8) === 0 ? 'https://far.example' : 'http://far.example';
   }
 
   #options(): OpenOptions {
@@ -105,6 +118,8 @@ export class Visit {
       ...(roll(6) === 0 && { maxPayload: 5_000, maxHeaderSize: 1_000, maxTrailerSize: 100 }),
       ...(roll(4) === 0 && { keepalive: 10 }),
       ...(roll(6) === 0 && { flow: 1 + roll(3) }),
+      ...(roll(3) === 0 && { reconnectOn: 'any' as const }),
+      ...(roll(6) === 0 && { handler: { module: HANDLER } }),
       ...(roll(5) === 0 && { pipelining: 1 + roll(2) }),
     };
   }
@@ -120,16 +135,21 @@ export class Visit {
     const asking = new Asking(connection, this.#plan, this.#roll, this.#verdict, monitors[0]);
     asking.begin(feed);
     const owner = this.#roll(6) === 0 ? await this.#handOver(connection, asking) : connection;
-    await this.#leave(owner, owner === connection ? asking : undefined);
+    // A taker leaves by itself.
+    if (owner) await this.#leave(owner, owner === connection ? asking : undefined);
     const down = await this.#verdict.note('kept monitor', monitors[1]!.down);
     await this.#verdict.note('monitor', monitors[0]!.down);
     this.#look(connection, down, heard.length, kept.length);
     await asking.look(this.#given);
   }
 
-  /** To a port of this very thread: whoever holds the connection then. */
-  async #handOver(connection: Connection, asking: Asking): Promise<Connection> {
+  /** To another thread, or to a port of this very one: whoever holds the connection then. */
+  async #handOver(connection: Connection, asking: Asking): Promise<Connection | undefined> {
     await turns(this.#roll(30));
+    if (this.#roll(3) === 0) {
+      this.#given = await this.#takers.give(connection, this.#plan, this.#verdict);
+      return this.#given ? undefined : connection;
+    }
     const { port1, port2 } = new MessageChannel();
     const receiving = this.#verdict.note(
       'receiveOwnership',
