@@ -1,10 +1,12 @@
 // bundle — the notices about requests that arise in one turn: posted together, with the memory they speak of.
 // Held by process.ts, one for its owner; one more for each `replyTo` port. Filled by exchange.ts.
-// Invariant: order is kept; nothing waits longer than this turn; memory is posted once, whoever shares it.
+// Invariant: order is kept; nothing waits longer than this turn; memory is posted once, whoever shares it, and not while
+// more is read from it.
 // Source: bench/RESULTS.md (one post a turn).
 
 import type { HttpNotice } from '../lib/httpwire.ts';
 import { costOfEvents } from '../lib/sentevents.ts';
+import { isBeingRead } from './slabs.ts';
 
 /** Bytes of bodies that are posted though more can be read: their owner would have nothing to do meanwhile. */
 const ENOUGH = 2 * 1024 * 1024;
@@ -49,10 +51,26 @@ export class Bundle {
   flush(): void {
     if (this.#notices.length === 0) return;
     const notices = this.#notices;
-    const memory = [...this.#memory];
+    const memory = this.#memory;
     this.#notices = [];
     this.#memory = new Set();
     this.#bytes = 0;
-    this.#post(notices, memory);
+    this.#post(...movable(notices, memory));
   }
+}
+
+/** What a read under way goes on with cannot move: parts that stand there are copied. */
+function movable(
+  notices: readonly HttpNotice[],
+  memory: ReadonlySet<ArrayBuffer>,
+): [readonly HttpNotice[], ArrayBuffer[]] {
+  const moving = [...memory].filter((one) => !isBeingRead(one));
+  if (moving.length === memory.size) return [notices, moving];
+  const settled = notices.map((notice) => {
+    if (notice.type !== 'data' || !isBeingRead(notice.data.buffer)) return notice;
+    const data = notice.data.slice();
+    moving.push(data.buffer);
+    return { ...notice, data };
+  });
+  return [settled, moving];
 }

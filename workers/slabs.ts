@@ -49,3 +49,28 @@ export function giveSlab(slab: Uint8Array): void {
 export function fresh(size: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
 }
+
+/** Who reads, or tells of what was read, from memory that others share. */
+interface Reader {
+  /** Where more of it stands; undefined: nowhere yet. */
+  readonly memory: ArrayBufferLike | undefined;
+}
+
+// Per thread; innermost last. Reads wait for nothing, so it is empty between two turns.
+const readers: Reader[] = [];
+
+/** Runs it. Its memory stays meanwhile: what is posted of that is copied (bundle.ts). */
+export function reading<T>(reader: Reader, run: () => T): T {
+  readers.push(reader);
+  try {
+    return run();
+  } finally {
+    readers.pop();
+  }
+}
+
+/** Whether a read under way goes on in this memory. */
+export function isBeingRead(memory: ArrayBufferLike): boolean {
+  for (const reader of readers) if (reader.memory === memory) return true;
+  return false;
+}

@@ -46,6 +46,32 @@ describe('an HTTP/1 connection that ends with an answer', () => {
     await talk.ended;
   });
 
+  for (const [what, length] of [
+    ['small', 10],
+    ['large', 60_000],
+  ] as const) {
+    it(`fails a WebSocket that waits behind answers which come together, and gives those (${what})`, async () => {
+      const { server, connection } = await upTo({ retry: 0 });
+      const talk = await server.next();
+      // So that the next read is a large one.
+      const first = connection.get('/0').bytes();
+      await talk.request();
+      await talk.answer(200, 'x'.repeat(20 * length));
+      await first;
+      const streams = [connection.get('/1'), connection.get('/2')];
+      const feed = connection.wsUpgrade('/3');
+      for (const _ of streams) await talk.request();
+      const body = 'y'.repeat(length);
+      const answer = (headers: string): string =>
+        `HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n${headers}\r\n${body}`;
+      const failing = rejects(connection.await(feed), 'ERR_GUNPORT_CLOSING');
+      await talk.write(answer('') + answer('connection: close\r\n'));
+      expect(await Promise.all(streams.map((stream) => stream.text()))).to.deep.equal([body, body]);
+      await failing;
+      expect((await downOf(connection)).kind).to.equal('normal');
+    });
+  }
+
   it('fails what was asked behind such a request (shutdown_SUITE http1_request_connection_close_pipeline)', async () => {
     const { server, connection, ending } = await upTo({ retry: 0 });
     const stream = connection.get('/', { headers: CLOSE });

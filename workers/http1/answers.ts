@@ -1,12 +1,13 @@
 // http1/answers — what comes back on an HTTP/1 connection: bytes become answers, and answers go to their requests.
 // Held by http1/driver.ts, which shares its turns and does what a read has led to beyond them.
-// Invariant: the first turn is the one being answered; all that was valid is told before what was not; nothing but an
-// exchange is told in the midst of a read. Source: gun_http's handle_head, handle_response and stream_trailers.
+// Invariant: the first turn is the one being answered; all that was valid is told before what was not; the memory of a read
+// stays where it is until all of it was parsed. Source: gun_http's handle_head, handle_response and stream_trailers.
 
 import { ConnectionError } from '../../lib/errors.ts';
 import { closesAfter, switchedTo } from '../../lib/protocol/http1.ts';
 import type { DriverHost } from '../driver.ts';
 import type { Exchange } from '../exchange.ts';
+import { reading } from '../slabs.ts';
 import { ReadMemory } from './memory.ts';
 import { type After, AnswerParser, type ParsedHead } from './parser.ts';
 import { broken, type RequestTurn, type Turn, type UpgradeTurn } from './turns.ts';
@@ -91,7 +92,12 @@ export class Answers {
     this.#parser.free();
   }
 
+  /** What its answers lead to may be posted at once: the memory stays until all of it is parsed. */
   #read(bytes: Uint8Array): Outcome | undefined {
+    return reading(this.#memory, () => this.#parse(bytes));
+  }
+
+  #parse(bytes: Uint8Array): Outcome | undefined {
     const result = this.#parser.execute(bytes);
     this.#tellPart(false);
     const outcome = this.#takeOutcome();

@@ -30,6 +30,11 @@ export class ReadMemory {
   #from = 0;
   #to = 0;
 
+  /** Where the parts of the read under way stand, as far as that is known. */
+  get memory(): ArrayBufferLike | undefined {
+    return this.#stands?.buffer;
+  }
+
   /** Free memory for the next read. */
   buffer(): Uint8Array {
     const lobby = this.#slab === sharedBuffer();

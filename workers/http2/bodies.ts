@@ -4,7 +4,7 @@
 // node:http2's own, which may go on being read.
 // Source: Node src/node_http2.cc (a read that is paused in its midst keeps its memory).
 
-import { fresh } from '../slabs.ts';
+import { fresh, reading } from '../slabs.ts';
 
 /** Bytes of bodies that are told though more is being read: a post costs its reader the more, the smaller they are. */
 const ENOUGH = 1024 * 1024;
@@ -86,8 +86,11 @@ export class Bodies {
       if (body) teller.fill(body);
       bodies.push(body);
     }
-    let i = 0;
-    for (const teller of due) teller.tell(bodies[i++]);
+    // What one of them leads to may be posted at once: the memory stays until all are told.
+    reading({ memory: memory?.buffer }, () => {
+      let i = 0;
+      for (const teller of due) teller.tell(bodies[i++]);
+    });
     this.#after();
   }
 }
