@@ -65,9 +65,11 @@ export class Deadlines {
     last.place = due.place;
   }
 
+  /** For good, also in the midst of what a deadline has led to. */
   stop(): void {
     clearTimeout(this.#timer);
-    this.#next = NEVER;
+    // Nothing is earlier: it is not armed again.
+    this.#next = Number.NEGATIVE_INFINITY;
   }
 
   #add(whose: Late): Due {
