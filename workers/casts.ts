@@ -143,6 +143,7 @@ export class Casts {
     const ws = this.#wsOf(cast);
     const lane = streams.laneOf(tunnel);
     const entry = streams.addWebSocket(stream, ws, lane ?? streams.root);
+    if (streams.over) return streams.failed(entry, streams.over);
     entry.decides = decides === true;
     entry.ws = asRenewed(ws, this.#host.attempts.settings.ws);
     if (lane && entry.handling) return this.#host.handlers.load(entry, options);

@@ -150,11 +150,12 @@ export class Requests {
   #add({ stream, request, reply, tunnel: through, road }: HttpCast & { type: 'request' }): void {
     const host = reply ? this.#toPort(stream, reply) : this.#toOwner;
     const { flow } = this.#settings.http;
-    const lane = this.#streams.laneOf(through);
+    const { over, root } = this.#streams;
+    const lane = over ? undefined : this.#streams.laneOf(through);
     if (!lane) {
       const text = `the tunnel it was to go through, stream ${through}, is not there (any more)`;
-      const lost = new Exchange(stream, request, { lane: this.#streams.root, flow }, host);
-      return lost.fail(new StreamError('ERR_GUNPORT_BAD_STATE', text));
+      const lost = new Exchange(stream, request, { lane: root, flow }, host);
+      return lost.fail(over ?? new StreamError('ERR_GUNPORT_BAD_STATE', text));
     }
     const tunnel = road && { destination: firstLeg(road), credentials: undefined, road };
     const exchange = new Exchange(stream, request, { lane, flow, tunnel }, host);

@@ -34,6 +34,7 @@ export class Streams implements LaneHost<One> {
   #left: Map<number, Outbox> | undefined;
   #unready: Set<One> | undefined;
   #last = 0;
+  #over: GunportError | undefined;
 
   constructor(maker: OutboxMaker) {
     this.#maker = maker;
@@ -320,10 +321,16 @@ export class Streams implements LaneHost<One> {
 
   /** The process ends. */
   end(reason: DownRecord): void {
+    this.#over = endOfStream(false, reason);
     for (const one of [...this.#all.values()]) {
       const everUp = one.kind === 'ws' ? one.upgraded !== undefined : one.server !== undefined;
       this.failed(one, endOfStream(everUp, reason));
     }
+  }
+
+  /** What becomes of one that is asked for after the end, by an owner that has not heard of it. */
+  get over(): GunportError | undefined {
+    return this.#over;
   }
 
   // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────

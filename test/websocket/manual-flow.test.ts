@@ -1,5 +1,6 @@
+import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
-import type { Message } from '../../lib/index.ts';
+import { type Message, receiveReply } from '../../lib/index.ts';
 import {
   arrived,
   drain,
@@ -11,6 +12,7 @@ import {
   take,
   untilClose,
 } from '../support/feeds.ts';
+import { rejects } from '../support/rejects.ts';
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
@@ -83,6 +85,25 @@ describe('manual flow of a WebSocket (Gun flow)', () => {
       expect((await reading).messages).to.have.lengthOf.at.most(1);
       expect(await feed.closed).to.include({ code: 1000, wasClean: true });
     }
+  });
+
+  it('keeps nothing waiting that is asked for when its end was not heard of yet (S1)', async () => {
+    const { feed, server } = await talk({ flow: 1, closingTimeout: 1 });
+    server.send(Buffer.concat([numbers(0, 3), frame(0x88)]));
+    expect((await server.read()).opcode).to.equal(8);
+    // Meanwhile its process ends, and holds what nobody has asked for.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+    const { connection } = feed;
+    const { port1, port2 } = new MessageChannel();
+    const reply = receiveReply(port2);
+    connection.get('/late', { replyTo: port1 });
+    const asked = [
+      connection.get('/late').text(),
+      connection.await(connection.wsUpgrade('/late')),
+      reply.text(),
+    ];
+    await Promise.all(asked.map((one) => rejects(one, 'ERR_GUNPORT_CLOSED')));
+    expect(await readable(feed)).to.deep.equal(['0']);
   });
 
   it('takes integers from 1', async () => {
