@@ -7,6 +7,7 @@ import { Pool } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
 import { returnsTo, snapshot } from '../support/leaks.ts';
 import { turns } from '../support/tracker.ts';
+import { collectedHeap } from './heap.ts';
 import { type FuzzedPeer, fuzzedPeer } from './peer.ts';
 import { type Plan, planOf, wordsOf } from './plan.ts';
 import { Takers } from './takers.ts';
@@ -34,6 +35,12 @@ export interface FuzzOptions {
   readonly log?: ((line: string) => void) | undefined;
 }
 
+/** Bytes that are alive: here, and in the thread where peers are met. */
+interface Heap {
+  readonly main: number;
+  readonly thread: number;
+}
+
 export interface FuzzFigures {
   readonly peers: number;
   /** Promises that settled. */
@@ -41,6 +48,8 @@ export interface FuzzFigures {
   /** `protocol: stage`, and how many peers were spoilt there. */
   readonly stages: ReadonlyMap<string, number>;
   readonly codes: ReadonlyMap<string, number>;
+  /** After half of the peers, and after all. */
+  readonly heaps: readonly Heap[];
   /** What did not hold, with the seed and the peer. */
   readonly faults: readonly string[];
 }
@@ -80,6 +89,7 @@ class Run {
   readonly faults: string[] = [];
   #witness: Witness | undefined;
   #next: number;
+  readonly #heaps: Heap[] = [];
   #met = 0;
   #promises = 0;
 
@@ -98,12 +108,20 @@ class Run {
   async all(): Promise<void> {
     this.#witness = await Witness.begin(this.#pool);
     const held = await this.#witness.held();
-    const last = this.#next + this.#options.count;
+    const half = Math.floor(this.#options.count / 2);
+    await this.#meet(half);
+    if (half > 0) await this.#weigh();
+    await this.#meet(this.#options.count - half);
+    if (half > 0) await this.#weigh();
+    await this.#unharmed(held.resources);
+  }
+
+  async #meet(count: number): Promise<void> {
+    const last = this.#next + count;
     const lane = async (): Promise<void> => {
       while (this.#next < last && this.faults.length < MOST_FAULTS) await this.#one(this.#next++);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    await this.#unharmed(held.resources);
   }
 
   async end(): Promise<void> {
@@ -114,7 +132,8 @@ class Run {
 
   figures(): FuzzFigures {
     const { faults } = this;
-    return { peers: this.#met, promises: this.#promises, stages: this.#stages, codes: this.#codes, faults };
+    const [heaps, stages, codes] = [this.#heaps, this.#stages, this.#codes];
+    return { peers: this.#met, promises: this.#promises, heaps, stages, codes, faults };
   }
 
   async #one(index: number): Promise<void> {
@@ -138,6 +157,13 @@ class Run {
     this.#promises += settled;
     this.#met++;
     if (this.#met % 1_000 === 0) this.#options.log?.(`${this.#met} peers`);
+  }
+
+  /** While nobody is met. */
+  async #weigh(): Promise<void> {
+    if (this.faults.length > 0) return;
+    const { heap } = await this.#witness!.held();
+    this.#heaps.push({ main: collectedHeap(), thread: heap });
   }
 
   /** The thread, and what lives in it, are as before. */

@@ -2,12 +2,13 @@
 // Invariant: messages pass through it as they come.
 
 import type { Handler } from '../../lib/handler.ts';
+import { collectedHeap } from './heap.ts';
 
 /** What the thread has. */
 export interface Held {
   /** Kinds of what is alive, and how many there are. */
   readonly resources: Readonly<Record<string, number>>;
-  /** Bytes. */
+  /** Bytes that are alive in it. */
   readonly heap: number;
 }
 
@@ -19,7 +20,7 @@ const api: WitnessApi = {
   held: () => {
     const resources: Record<string, number> = {};
     for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-    return { resources, heap: process.memoryUsage().heapUsed };
+    return { resources, heap: collectedHeap() };
   },
 };
 

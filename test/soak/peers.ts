@@ -4,6 +4,9 @@
 import { fuzz } from '../fuzz/fuzz.ts';
 import { seedOf } from '../support/chance.ts';
 
+/** What memory may grow to from half of the peers to all: a share, and bytes that come and go. */
+const FLAT = 1.05;
+const SLACK = 2 * 2 ** 20;
 const PEERS = Number(process.env['GUNPORT_PEERS'] ?? 10_000);
 
 export const job: { readonly name: string; run(log: (line: string) => void): Promise<string> } = {
@@ -11,9 +14,15 @@ export const job: { readonly name: string; run(log: (line: string) => void): Pro
   async run(log) {
     const seed = seedOf();
     log(`seed ${seed}`);
-    const { faults, peers, promises, stages, codes } = await fuzz({ seed, count: PEERS, log });
+    const { faults, peers, promises, heaps, stages, codes } = await fuzz({ seed, count: PEERS, log });
     for (const fault of faults) log(fault);
     if (faults.length > 0) throw new Error(`${faults.length} faults; the first: ${faults[0]}`);
+    const [half, whole] = heaps;
+    for (const place of ['main', 'thread'] as const) {
+      const [before, after] = [half?.[place] ?? 0, whole?.[place] ?? 0];
+      log(`${place}: ${mebibytes(before)} after half of them, ${mebibytes(after)} after all`);
+      if (after > before * FLAT + SLACK) throw new Error(`memory has grown: ${place}`);
+    }
     return [
       `${peers} peers, ${promises} promises settled, nothing left behind`,
       `spoilt at: ${told(stages)}`,
@@ -21,6 +30,10 @@ export const job: { readonly name: string; run(log: (line: string) => void): Pro
     ].join('\n  ');
   },
 };
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
 
 function told(counts: ReadonlyMap<string, number>): string {
   return [...counts]
