@@ -6,7 +6,7 @@
 import { Pool } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
 import { returnsTo, snapshot } from '../support/leaks.ts';
-import { turns } from '../support/tracker.ts';
+import { later } from '../support/tracker.ts';
 import { collectedHeap } from './heap.ts';
 import { type FuzzedPeer, fuzzedPeer } from './peer.ts';
 import { type Plan, planOf, wordsOf } from './plan.ts';
@@ -32,6 +32,8 @@ export interface FuzzOptions {
   readonly visit?: ((pool: Pool, plan: Plan, met: Met, verdict: Verdict) => Promise<void>) | undefined;
   /** How long a peer's client may take, in milliseconds: reached only when something hangs. Default 15 000. */
   readonly deadline?: number | undefined;
+  /** Also looks at what is in memory after half of them, and after all. */
+  readonly weigh?: boolean | undefined;
   readonly log?: ((line: string) => void) | undefined;
 }
 
@@ -110,10 +112,10 @@ class Run {
     const held = await this.#witness.held();
     const half = Math.floor(this.#options.count / 2);
     await this.#meet(half);
-    if (half > 0) await this.#weigh();
+    if (this.#options.weigh) await this.#weigh();
     await this.#meet(this.#options.count - half);
-    if (half > 0) await this.#weigh();
-    await this.#unharmed(held.resources);
+    if (this.#options.weigh) await this.#weigh();
+    await this.#unharmed(held);
   }
 
   async #meet(count: number): Promise<void> {
@@ -162,7 +164,13 @@ class Run {
   /** While nobody is met. */
   async #weigh(): Promise<void> {
     if (this.faults.length > 0) return;
-    const { heap } = await this.#witness!.held();
+    let { processes, heap } = await this.#witness!.alive();
+    // The timers of the last ones may run for a moment still.
+    for (let tries = 0; processes > 1 && tries < 20; tries++) {
+      await later(100);
+      ({ processes, heap } = await this.#witness!.alive());
+    }
+    if (processes > 1) this.faults.push(`${this.name}: ${processes - 1} dead processes are kept in memory`);
     this.#heaps.push({ main: collectedHeap(), thread: heap });
   }
 
@@ -177,12 +185,12 @@ class Run {
     const threads = this.#pool.info().threads.map(({ threadId }) => threadId);
     if (threads.join() !== String(this.#witness!.threadId)) wrong(`the threads are ${threads.join()}`);
     let left = '';
-    for (let tries = 0; tries < 200; tries++) {
-      const { resources } = await this.#witness!.held();
+    for (let tries = 0; tries < 40; tries++) {
+      const resources = await this.#witness!.held();
       const more = Object.entries(resources).filter(([kind, count]) => count > (before[kind] ?? 0));
       left = more.map(([kind, count]) => `${count} ${kind} instead of ${before[kind] ?? 0}`).join(', ');
       if (left === '' && this.#pool.info().connections === 1) return;
-      await turns(10);
+      await later(50);
     }
     wrong(`left in the thread: ${left}; connections: ${this.#pool.info().connections}`);
   }

@@ -6,7 +6,7 @@
 import type { Connection, Pool } from '../../lib/index.ts';
 import type { Feed } from '../support/feeds.ts';
 import { type Peer, wsServer } from '../support/peers.ts';
-import type { Held, WitnessApi } from './witness-handler.ts';
+import type { Alive, WitnessApi } from './witness-handler.ts';
 
 const MODULE = new URL('./witness-handler.js', import.meta.url);
 
@@ -57,9 +57,14 @@ export class Witness {
     if (this.#connection.attempt !== 1) throw new Error('the witness had to come back');
   }
 
-  /** What its thread keeps alive. */
-  async held(): Promise<Held> {
+  /** What keeps its thread alive. */
+  async held(): Promise<Readonly<Record<string, number>>> {
     return await this.#feed.remote<WitnessApi>({ timeout: 10_000 }).held();
+  }
+
+  /** What is in the memory of its thread. */
+  async alive(): Promise<Alive> {
+    return await this.#feed.remote<WitnessApi>({ timeout: 60_000 }).alive();
   }
 
   async end(): Promise<void> {

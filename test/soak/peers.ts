@@ -14,7 +14,12 @@ export const job: { readonly name: string; run(log: (line: string) => void): Pro
   async run(log) {
     const seed = seedOf();
     log(`seed ${seed}`);
-    const { faults, peers, promises, heaps, stages, codes } = await fuzz({ seed, count: PEERS, log });
+    const { faults, peers, promises, heaps, stages, codes } = await fuzz({
+      seed,
+      count: PEERS,
+      weigh: true,
+      log,
+    });
     for (const fault of faults) log(fault);
     if (faults.length > 0) throw new Error(`${faults.length} faults; the first: ${faults[0]}`);
     const [half, whole] = heaps;
