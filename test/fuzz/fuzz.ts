@@ -166,7 +166,7 @@ class Run {
     if (this.faults.length > 0) return;
     let { processes, heap } = await this.#witness!.alive();
     // The timers of the last ones may run for a moment still.
-    for (let tries = 0; processes > 1 && tries < 20; tries++) {
+    for (let tries = 0; processes > 1 && tries < 60; tries++) {
       await later(100);
       ({ processes, heap } = await this.#witness!.alive());
     }
