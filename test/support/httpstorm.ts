@@ -110,12 +110,13 @@ function spawn(setup: Setup, hear: (report: Report) => void): Member {
 
 function setupsOf(plan: Plan, shared: SharedArrayBuffer, deaf: readonly MessageChannel[]): Setup[] {
   const places = Array.from({ length: THREADS }, (_, place) => place);
-  const roads = places.map(() => places.map(() => new MessageChannel()));
+  // None to itself: a channel that nobody closes stays.
+  const roads = places.map((from) => places.map((to) => (from === to ? undefined : new MessageChannel())));
   const refusing = places.map(() => new MessageChannel());
   return places.map((me) => ({
     ...{ plan, me, shared },
-    give: places.map((to) => (to === me ? undefined : roads[me]![to]!.port1)),
-    take: places.map((from) => (from === me ? undefined : roads[from]![me]!.port2)),
+    give: places.map((to) => roads[me]![to]?.port1),
+    take: places.map((from) => roads[from]![me]?.port2),
     refused: refusing[me]!.port1,
     refuse: refusing[(me + 1) % THREADS]!.port2,
     deaf: deaf[me]!.port1,
