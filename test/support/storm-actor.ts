@@ -9,6 +9,7 @@ import { type MessagePort, parentPort, type Worker } from 'node:worker_threads';
 import {
   type Connection,
   connect,
+  type Message,
   type OpenOptions,
   type Received,
   receiveOwnership,
@@ -16,7 +17,7 @@ import {
 } from '../../lib/index.ts';
 import { attempt, type Roads } from './storm-faults.ts';
 import { type Baton, planTurn, type Storm, type Turn } from './storm-plan.ts';
-import { readers } from './storm-readers.ts';
+import { type Holder as Reading, readers } from './storm-readers.ts';
 
 export type Feed = WsStream<Connection>;
 
@@ -145,7 +146,7 @@ export class Actor {
 }
 
 /** The feed while one turn lasts. Readers tell it every message, and ask it to give the feed away at a cut. */
-export class Holder {
+class Holder implements Reading {
   readonly feed: Feed;
   readonly #storm: Storm;
   readonly #plan: Turn;
@@ -211,7 +212,8 @@ export class Holder {
   }
 
   /** A message was given to the user. */
-  message(bytes: Uint8Array): void {
+  message(bytes: Message): void {
+    if (typeof bytes === 'string') throw new Error(`a text came: ${bytes}`);
     // A frame's header has two bytes or four, and its number is at byte 4.
     const at = this.#storm.frame === 64 ? 2 : 0;
     const number = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16)) + bytes[at + 3]! * 0x1000000;

@@ -1,17 +1,36 @@
 // storm-readers — the ways in which an owner of a storm reads: all that a user has.
-// Called by storm-actor.ts with a Holder, which checks every message and gives the feed away at each cut.
+// Called by storm-actor.ts and soak/mixed/turn.ts with what checks every message and gives the feed away at each cut.
 // Invariant: a reader returns when the feed is given or the storm is over; after it was given, a loop over it must
 // throw ERR_GUNPORT_NOT_OWNER, and a listener must hear nothing.
 
 import type { Message } from '../../lib/index.ts';
-import type { Holder } from './storm-actor.ts';
+import type { Feed } from './storm-actor.ts';
 import type { Way } from './storm-plan.ts';
+
+/** The feed while one turn lasts. */
+export interface Holder {
+  readonly feed: Feed;
+  /** Nothing of it is left to be read. */
+  readonly over: boolean;
+  /** This turn reads no more. */
+  readonly finished: boolean;
+  /** It is another's. */
+  readonly given: boolean;
+  /** It is time to give it away. */
+  readonly isCut: boolean;
+  /** A message was given to the user. */
+  message(message: Message): void;
+  /** The peer has closed. */
+  end(): void;
+  /** Tries to give it away: it is `given`, or is read on. */
+  giveAway(): Promise<void>;
+}
 
 export const readers: Record<Way, (holder: Holder) => Promise<void>> = {
   iterator: (holder) =>
     afterBreak(holder, async () => {
       for await (const message of holder.feed) {
-        holder.message(bytes(message));
+        holder.message(message);
         if (holder.isCut || holder.over) return;
       }
       holder.end();
@@ -19,7 +38,7 @@ export const readers: Record<Way, (holder: Holder) => Promise<void>> = {
   'iterator-inside': (holder) =>
     inside(holder, async () => {
       for await (const message of holder.feed) {
-        holder.message(bytes(message));
+        holder.message(message);
         while (holder.isCut && !holder.given) await holder.giveAway();
         if (holder.over) return;
       }
@@ -34,8 +53,7 @@ export const readers: Record<Way, (holder: Holder) => Promise<void>> = {
       while (!holder.isCut && !holder.over) {
         const notice = await feed.connection.await(feed, { timeout: 30_000 });
         if (notice.type === 'ws' && notice.frame === 'close') return holder.end();
-        if (notice.type !== 'ws' || notice.frame !== 'binary')
-          throw new Error(`a notice of type ${notice.type} came`);
+        if (notice.type !== 'ws') throw new Error(`a notice of type ${notice.type} came`);
         holder.message(notice.data);
       }
     }),
@@ -62,7 +80,7 @@ export const readers: Record<Way, (holder: Holder) => Promise<void>> = {
       };
       const onMessage = (message: Message): void => {
         try {
-          holder.message(bytes(message));
+          holder.message(message);
         } catch (error) {
           reject(error);
         }
@@ -104,9 +122,4 @@ async function readBatches(holder: Holder, borrow: boolean, giveInside: boolean)
     if (holder.over) return;
   }
   holder.end();
-}
-
-function bytes(message: Message): Uint8Array {
-  if (typeof message === 'string') throw new Error(`a text came: ${message}`);
-  return message;
 }

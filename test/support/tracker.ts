@@ -1,22 +1,28 @@
 // tracker — promises by name, and whether all of them have settled.
-// Used by kills.ts and kills-consumer.ts.
+// Used by storms, kills and the soak.
 
 /** Notes what was started, until it has settled, however. */
 export class Tracker {
-  readonly #pending = new Map<Promise<unknown>, string>();
+  readonly #pending = new Map<Promise<unknown>, { readonly name: string; readonly since: number }>();
   started = 0;
 
   /** The promise itself, noted. */
   note<T>(name: string, promise: Promise<T>): Promise<T> {
     this.started++;
-    this.#pending.set(promise, name);
+    this.#pending.set(promise, { name, since: performance.now() });
     const done = (): void => void this.#pending.delete(promise);
     promise.then(done, done);
     return promise;
   }
 
   get pending(): string[] {
-    return [...this.#pending.values()];
+    return [...this.#pending.values()].map(({ name }) => name);
+  }
+
+  /** Those that were started more than so many ms ago. */
+  overdue(ms: number): string[] {
+    const before = performance.now() - ms;
+    return [...this.#pending.values()].filter(({ since }) => since < before).map(({ name }) => name);
   }
 
   /** @throws when something is pending still after so many ms, by its names. */
