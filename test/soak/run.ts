@@ -1,67 +1,96 @@
-// run — the long runs, in full and once: `npm run soak [name…]`.
-// Invariant: each job prints one line, ✔ with its figures or ✖ with what was violated; the exit code is 1 if any was.
-// Seed of what is random: GUNPORT_SEED.
+// run — `npm run soak`: everything at random for as long as asked, or single long runs by name; see arguments.ts.
+// Invariant: each run ends with one line, ✔ with its figures or ✖ with what was violated; the exit code is 1 if any was.
+// The mixed soak runs in a process of its own, which can collect garbage when it counts (--expose-gc), and in which the
+// C library keeps two arenas of memory: with one for each of the threads that come and go, RSS says more of those than of
+// what is held (MALLOC_ARENA_MAX, mallopt(3)).
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { inspect } from 'node:util';
 import { seedOf } from '../support/chance.ts';
-import { runStorm, storms, tell } from '../support/storm.ts';
-import { roadStorms, stormRoad } from '../support/storm-road.ts';
-import { runVerdicts, tellVerdicts } from '../support/verdicts.ts';
-import { job as clients } from './clients.ts';
-import { job as failures } from './failures.ts';
-import { job as flow } from './flow.ts';
-import { job as kills } from './kills.ts';
-import { job as parsers } from './parsers.ts';
-import { job as peers } from './peers.ts';
-import { job as tunnels } from './tunnels.ts';
+import { type Asked, type Mixed, parse, USAGE } from './arguments.ts';
+import { type Job, jobs, named } from './jobs.ts';
+import { tellResult } from './mixed/report.ts';
+import { soak } from './mixed/soak.ts';
 
-/** One long run. */
-export interface Job {
-  readonly name: string;
-  /** Resolves with a line of figures; rejects with what was violated. */
-  run(progress: (line: string) => void): Promise<string>;
+const given = process.argv.slice(2);
+const INSIDE = 'GUNPORT_SOAK_INSIDE';
+/** How long the process may take to end by itself, in milliseconds. */
+const GRACE = 10_000;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function asked(): Asked | undefined {
+  try {
+    return parse(given);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${USAGE}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
 }
 
-const jobs: readonly Job[] = [
-  ...storms(1).map((storm) => ({
-    name: `storm: ${storm.name}`,
-    run: async (progress: (line: string) => void) => tell(storm, await runStorm(storm, progress)),
-  })),
-  ...roadStorms(1, seedOf()).map((storm) => ({
-    name: `storm: in tunnels, ${storm.name}`,
-    run: async (progress: (line: string) => void) => tell(storm, await runStorm(storm, progress, stormRoad)),
-  })),
-  {
-    name: 'storm: killed in the midst',
-    run: async (progress) => tellVerdicts(await runVerdicts(200, progress)),
-  },
-  tunnels,
-  kills,
-  clients,
-  failures,
-  flow,
-  peers,
-  parsers,
-];
+async function runMixed(mixed: Mixed): Promise<void> {
+  const seed = mixed.seed ?? seedOf();
+  say(`everything at random for ${mixed.seconds} s, seed ${seed}`);
+  const result = await soak({ ...mixed, seed }, (line) => say(`  ${line}`));
+  const { text, isGood } = tellResult(result, { ...mixed, seed });
+  say(text);
+  if (!isGood) process.exit(1); // What hangs is not waited for.
+  // A process that does not end is a leak: name it rather than hang. The timer itself keeps nothing alive.
+  setTimeout(() => {
+    say(`✖ the process does not end: ${process.getActiveResourcesInfo().join(', ')}`);
+    process.exit(1);
+  }, GRACE).unref();
+}
 
-const wanted = process.argv.slice(2);
-const chosen = jobs.filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
-if (chosen.length === 0) {
-  process.stderr.write(
-    `no job is called ${wanted.join(' or ')}; there are:\n${jobs.map(({ name }) => `  ${name}\n`).join('')}`,
+/** The same in a process of its own. */
+async function runInside(): Promise<void> {
+  const [, script = ''] = process.argv;
+  const child = spawn(
+    process.execPath,
+    ['--expose-gc', '--disable-warning=ExperimentalWarning', ...process.execArgv, script, ...given],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, [INSIDE]: '1', MALLOC_ARENA_MAX: '2' },
+    },
   );
-  process.exitCode = 1;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  process.exit(code ?? 1);
 }
-for (const job of chosen) {
+
+async function runJob(job: Job): Promise<void> {
   const began = performance.now();
   try {
-    const line = await job.run((progress) => process.stdout.write(`  ${progress}\n`));
-    process.stdout.write(
-      `✔ ${job.name} (${((performance.now() - began) / 1_000).toFixed(1)} s)\n  ${line}\n`,
-    );
+    const line = await job.run((progress) => say(`  ${progress}`));
+    say(`✔ ${job.name} (${((performance.now() - began) / 1_000).toFixed(1)} s)\n  ${line}`);
   } catch (error) {
     process.exitCode = 1;
-    process.stdout.write(`✖ ${job.name}\n`);
+    say(`✖ ${job.name}`);
     process.stderr.write(`${inspect(error)}\n`);
   }
 }
+
+async function run(what: Asked): Promise<void> {
+  if (what.type === 'list')
+    say(
+      `${USAGE}\n\njobs:\n${jobs()
+        .map(({ name }) => `  ${name}`)
+        .join('\n')}`,
+    );
+  else if (what.type === 'mixed') await (process.env[INSIDE] ? runMixed(what) : runInside());
+  else {
+    let chosen: readonly Job[] = [];
+    try {
+      chosen = named(what.words);
+    } catch (error) {
+      process.stderr.write(`${(error as Error).message}\n`);
+      process.exitCode = 1;
+    }
+    for (const job of chosen) await runJob(job);
+  }
+}
+
+const what = asked();
+if (what) await run(what);

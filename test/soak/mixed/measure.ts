@@ -1,0 +1,68 @@
+// measure — what a thread, and the whole process, holds on to at a rest.
+// Called by soak.ts in main, by consumer.ts and probe-lookup.ts in other threads, with everything that is no longer used
+// collected. Invariant: it keeps nothing alive itself.
+
+import { readdirSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { livePorts, openModules } from '../../support/handles.ts';
+import { snapshot } from '../../support/leaks.ts';
+import { turns } from '../../support/tracker.ts';
+
+/** One thread. */
+export interface Held {
+  /** Bytes in use: heap, and what lies outside of it. */
+  readonly heap: number;
+  readonly external: number;
+  /** Ports, whether they keep anything alive or not. */
+  readonly ports: number;
+  /** What keeps it alive, by type. */
+  readonly resources: Readonly<Record<string, number>>;
+  readonly listeners: number;
+}
+
+/** The process. */
+export interface Whole {
+  readonly rss: number;
+  readonly threads: number;
+  /** Without the modules that Node forgets to close. */
+  readonly descriptors: number;
+}
+
+/** Any but the one that counting ports brings. */
+export function isFault(warning: Error): boolean {
+  return warning.name !== 'ExperimentalWarning';
+}
+
+let collect: (() => void) | undefined;
+
+/** Of this thread. */
+export async function held(): Promise<Held> {
+  if (!collect) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  // What a finalizer lets go of, or closes, is collected by the next one.
+  for (let times = 0; times < 3; times++) {
+    collect();
+    await turns(2);
+  }
+  const ports = livePorts();
+  const { heapUsed, external } = process.memoryUsage();
+  const {
+    threads: _threads,
+    descriptors: _descriptors,
+    Immediate: _now,
+    TickObject: _ticks,
+    ...resources
+  } = snapshot();
+  const names = process.eventNames();
+  const listeners = names.reduce((sum, name) => sum + process.listenerCount(name), 0);
+  return { heap: heapUsed, external, ports, resources, listeners };
+}
+
+export function whole(): Whole {
+  const threads = readdirSync('/proc/self/task').length;
+  const descriptors = readdirSync('/proc/self/fd').length - openModules();
+  return { rss: process.memoryUsage.rss(), threads, descriptors };
+}

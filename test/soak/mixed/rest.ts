@@ -1,0 +1,134 @@
+// rest — brings all of a soak to a stop between two acts, counts what is there then, and lets it go on.
+// Called by soak.ts. Invariant: when it measures, nobody sends, no act is under way, each thread of the pools is there and
+// has nothing in it but veterans, which main owns. What differs from the first rest is given some seconds to go.
+
+import { availableParallelism } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BroadcastChannel } from 'node:worker_threads';
+import { poolHere } from '../../../lib/default.ts';
+import { connect, type Pool } from '../../../lib/index.ts';
+
+import type { Journeys } from './feeds.ts';
+import { counts, type Sample } from './flatness.ts';
+import type { Lanes } from './lanes.ts';
+import { type Held, held, whole } from './measure.ts';
+import { CHANNEL, type Probed } from './probe-lookup.ts';
+import { BOUND, type Stage, way } from './stage.ts';
+
+/** How long what differs may take to go, in milliseconds. */
+const SETTLING = 6_000;
+
+/** Stops, counts, and goes on. `first`: what it must be like. */
+export async function rest(
+  stage: Stage,
+  lanes: Lanes,
+  journeys: Journeys,
+  { at, first }: { readonly at: number; readonly first: Sample | undefined },
+): Promise<Sample> {
+  stage.ledger.resting = true;
+  lanes.hold();
+  await until(
+    () => lanes.busy().length === 0,
+    () => `busy still: ${lanes.busy().join(', ')}`,
+  );
+  await until(
+    () => journeys.home,
+    () => 'a veteran does not come home',
+  );
+  stage.servers.tell('hush');
+  const defaults = Math.max(1, availableParallelism() - 1);
+  await fill(stage, 2, (url, options) => stage.pool.connect(url, options));
+  await fill(stage, defaults, connect);
+  await until(
+    () => emptied(stage.pool),
+    () => `left in the pool: ${JSON.stringify(stage.pool.info())}`,
+  );
+  const sample = await settled(() => measure(stage, at), first);
+  stage.ledger.resting = false;
+  stage.servers.tell('speak');
+  lanes.go();
+  return sample;
+}
+
+/** The first that counts what `first` does, else the last that there was time for; without `first`, what was counted twice. */
+async function settled(measured: () => Promise<Sample>, first: Sample | undefined): Promise<Sample> {
+  const end = performance.now() + SETTLING;
+  for (let before = first; ; ) {
+    const sample = await measured();
+
+    if ((before && counts(before, sample).length === 0) || performance.now() > end) return sample;
+    before = first ?? sample;
+    await pause(50);
+  }
+}
+
+/** Waits by turns of the loop. @throws after as long as any promise may take. */
+export async function until(isSo: () => boolean, otherwise: () => string): Promise<void> {
+  const end = performance.now() + BOUND;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`hung: ${otherwise()}`);
+    await pause(5);
+  }
+}
+
+/** Each thread of a pool is there, and has loaded the probe. */
+async function fill(stage: Stage, threads: number, open: Pool['connect']): Promise<void> {
+  const { origin, options } = way(stage, 'http', 'ws');
+  const feeds = await Promise.all(Array.from({ length: threads }, () => open(`${origin}/echo`, options)));
+  await Promise.all(feeds.map((feed) => feed.close()));
+}
+
+/** Nothing but veterans, each in a thread of its own. */
+function emptied(pool: Pool): boolean {
+  return pool.info().threads.every(({ isolated, connections }) => isolated || connections.length === 0);
+}
+
+async function measure(stage: Stage, at: number): Promise<Sample> {
+  const consumers = await stage.crew.measure();
+  const pooled = await probe(stage);
+  const main = await held();
+  const { rss, threads, descriptors } = whole();
+  const others = [...consumers, ...pooled];
+  const memory = {
+    rss,
+    main: main.heap + main.external,
+    others: sum(others.map(({ heap, external }) => heap + external)),
+  };
+  const all: Record<string, number> = { threads, descriptors };
+  for (const [name, group] of Object.entries({ main: [main], consumers, pools: pooled })) {
+    all[`ports of ${name}`] = sum(group.map(({ ports }) => ports));
+    all[`listeners of ${name}`] = sum(group.map(({ listeners }) => listeners));
+    for (const { resources } of group) {
+      for (const [type, count] of Object.entries(resources))
+        all[`${type} of ${name}`] = (all[`${type} of ${name}`] ?? 0) + count;
+    }
+  }
+  return { at, memory, counts: all };
+}
+
+/** What the threads of the pools hold. */
+async function probe(stage: Stage): Promise<Held[]> {
+  const ids = [stage.pool, poolHere()].flatMap(
+    (pool) => pool?.info().threads.map(({ threadId }) => threadId) ?? [],
+  );
+  const found = new Map<number, Held>();
+  const channel = new BroadcastChannel(CHANNEL);
+  channel.onmessage = (event) => {
+    const { threadId, held: what } = (event as { data: Probed }).data; // Posted by probe-lookup.ts.
+    if (what) found.set(threadId, what);
+  };
+  channel.postMessage('measure');
+  try {
+    await until(
+      () => ids.every((id) => found.has(id)),
+      () => `no answer of threads ${ids.filter((id) => !found.has(id))}`,
+    );
+  } finally {
+    channel.close();
+  }
+  return ids.map((id) => found.get(id)!);
+}
+
+function sum(all: readonly number[]): number {
+  return all.reduce((total, one) => total + one, 0);
+}

@@ -1,0 +1,90 @@
+// server — all servers of the soak, in a process of their own.
+// Forked by servers.ts with a seed; tells its ports and its authority, then what it is asked. It leaves with its parent.
+
+import * as http from 'node:http';
+import * as http2 from 'node:http2';
+import * as https from 'node:https';
+import type * as net from 'node:net';
+import { certificates } from '../../support/certificates.ts';
+import { chance } from '../../support/chance.ts';
+import { FeedServer } from './feedserver.ts';
+import { answer } from './httpserver.ts';
+
+/** What it is told. `lose`: to leave one message out. */
+export type ToServer = 'hush' | 'speak' | 'lose' | 'tell';
+
+/** Ports on 127.0.0.1, by what is spoken there. */
+export interface Ports {
+  readonly http: number;
+  readonly https: number;
+  readonly h2c: number;
+  readonly h2: number;
+}
+
+export type FromServer =
+  | { readonly type: 'ready'; readonly ports: Ports; readonly ca: string }
+  | { readonly type: 'told'; readonly drops: number }
+  | { readonly type: 'fault'; readonly message: string };
+
+const random = chance(Number(process.argv[2]));
+let hushed = false;
+let losing = 0;
+const feeds = new FeedServer({
+  random,
+  get hushed() {
+    return hushed;
+  },
+  loses: () => losing > 0 && losing-- > 0,
+});
+
+const { ca, localhost } = await certificates();
+const respond = (request: unknown, response: unknown): void =>
+  // Those of HTTP/2 have the same face.
+  answer(request as http.IncomingMessage, response as http.ServerResponse, random);
+const tell = (message: FromServer): void => void process.send?.(message);
+const plain = { keepAliveTimeout: 0, requestTimeout: 0, noDelay: true };
+const servers = {
+  http: http.createServer(plain, respond).on('upgrade', (...all) => feeds.upgrade(...all)),
+  https: https
+    .createServer({ ...plain, ...localhost }, respond)
+    .on('upgrade', (...all) => feeds.upgrade(...all)),
+  h2c: http2.createServer(respond),
+  h2: http2.createSecureServer(localhost, respond),
+};
+for (const server of Object.values(servers)) {
+  // A client may leave, at any time.
+  server.on('connection', (socket: net.Socket) => socket.on('error', () => {}));
+  server
+    .on('tlsClientError', () => {})
+    .on('clientError', (error: Error & { code?: string }, socket) => {
+      if (error.code?.startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE')
+        tell({ type: 'fault', message: `${error.code}: ${error.message}` });
+      socket.destroy();
+    })
+    .on('sessionError', () => {});
+}
+
+process.on('disconnect', () => process.exit());
+process.on('message', (message: ToServer) => {
+  switch (message) {
+    case 'hush':
+    case 'speak':
+      hushed = message === 'hush';
+      return;
+    case 'lose':
+      losing++;
+      return;
+    case 'tell':
+      return tell({ type: 'told', drops: feeds.drops });
+    default:
+      message satisfies never;
+  }
+});
+
+const ports: Record<string, number> = {};
+for (const [name, server] of Object.entries(servers)) {
+  await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0, backlog: 511 }, resolve));
+  const address = server.address();
+  ports[name] = typeof address === 'object' && address ? address.port : 0;
+}
+tell({ type: 'ready', ports: ports as unknown as Ports, ca }); // Each of them has been asked.
