@@ -47,14 +47,10 @@ async function runMixed(mixed: Mixed): Promise<void> {
 /** The same in a process of its own. */
 async function runInside(): Promise<void> {
   const [, script = ''] = process.argv;
-  const child = spawn(
-    process.execPath,
-    ['--expose-gc', '--disable-warning=ExperimentalWarning', ...process.execArgv, script, ...given],
-    {
-      stdio: 'inherit',
-      env: { ...process.env, [INSIDE]: '1', MALLOC_ARENA_MAX: '2' },
-    },
-  );
+  const child = spawn(process.execPath, ['--expose-gc', ...process.execArgv, script, ...given], {
+    stdio: 'inherit',
+    env: { ...process.env, [INSIDE]: '1', MALLOC_ARENA_MAX: '2' },
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   process.exit(code ?? 1);

@@ -8,7 +8,7 @@ import { type Received, receiveOwnership, type TransferTarget } from '../../../l
 import { Tracker } from '../../support/tracker.ts';
 import { type BodyBaton, readBody } from './body.ts';
 import { Ledger, type Shared } from './ledger.ts';
-import { type Held, held, isFault } from './measure.ts';
+import { type Held, held } from './measure.ts';
 import { BOUND } from './stage.ts';
 import { type Baton, type Ground, turn } from './turn.ts';
 
@@ -120,8 +120,6 @@ orders.on('message', (order: Order) => {
   }
 });
 process.on('unhandledRejection', (error) => broken('an unhandled rejection', error));
-process.on('warning', (warning) => {
-  if (isFault(warning)) broken('a warning', warning);
-});
+process.on('warning', (warning) => broken('a warning', warning));
 void serve(receiveOwnership.all<Baton | BodyBaton>({ signal: stop.signal }));
 tell({ type: 'ready' });

@@ -14,7 +14,10 @@ export class Journeys {
   readonly #stage: Stage;
   /** By id: for orphans. */
   readonly #batons = new Map<string, Baton>();
+  /** Pages of the ledger that are free again. */
+  readonly #free: number[] = [];
   #pages = 0;
+  #feeds = 0;
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -22,9 +25,17 @@ export class Journeys {
 
   /** One journey, to its end. */
   async travel(random: Random, veteran = false): Promise<void> {
+    const page = this.#free.pop() ?? this.#pages++;
+    try {
+      await this.#follow(random, page, veteran);
+    } finally {
+      this.#free.push(page);
+    }
+  }
+
+  async #follow(random: Random, page: number, veteran: boolean): Promise<void> {
     const stage = this.#stage;
     const since = performance.now();
-    const page = this.#pages++;
     const feed = await this.#open(random, page, veteran).catch((error: unknown) => {
       if (!excused(stage, error, since)) throw error;
     });
@@ -73,7 +84,7 @@ export class Journeys {
     const { origin, options } = way(stage, one(random, ['http', 'http', 'https']), 'ws');
     const compress = random(3) === 0;
     const asked = {
-      ...{ name: String(page), size: one(random, ['30', '64', '150', '1000', '6000']) },
+      ...{ name: String(++this.#feeds), size: one(random, ['30', '64', '150', '1000', '6000']) },
       ...{ rate: one(random, ['fast', 'steady', 'slow']), life: one(random, ['200', '1000', '4000']) },
       ...{ ends: veteran ? 'politely,fin,reset' : one(random, ENDS) },
       ...(random(3) === 0 ? { text: '1' } : {}),

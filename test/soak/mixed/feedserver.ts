@@ -23,7 +23,7 @@ const WAITING = 512 * 1024;
 export interface FeedPlan {
   random(n: number): number;
   readonly hushed: boolean;
-  /** One message is left out: a fault that must be found. */
+  /** A message is left out: a fault that must be found. */
   loses(): boolean;
 }
 

@@ -3,7 +3,6 @@
 // The statistic: of all rests after the warm-up, the median of the first third against that of the last third; for each
 // figure of memory the growth may be so many hundredths. A count (threads, descriptors, ports, handles by type …) must be
 // at each rest what it was at the first.
-// Of ports a thread may hold two more or less: the channel of the last hand-over stays until the next one.
 // Catch: fewer than six rests tell nothing about memory.
 
 /** One rest. */
@@ -30,12 +29,6 @@ export interface Verdict {
 }
 
 const FEWEST = 6;
-/** Two for each thread. */
-const ALLOWED: Readonly<Record<string, number>> = {
-  'ports of main': 2,
-  'ports of consumers': 6,
-  'ports of pools': 10,
-};
 const MiB = 1024 * 1024;
 
 /** @param allowed growth of memory: 0.05. */
@@ -60,7 +53,7 @@ export function counts(first: Sample, sample: Sample): string[] {
   const names = new Set([...Object.keys(first.counts), ...Object.keys(sample.counts)]);
   return [...names].flatMap((name) => {
     const [was = 0, is = 0] = [first.counts[name], sample.counts[name]];
-    return Math.abs(is - was) <= (ALLOWED[name] ?? 0) ? [] : [`${is} ${name} instead of ${was}`];
+    return was === is ? [] : [`${is} ${name} instead of ${was}`];
   });
 }
 

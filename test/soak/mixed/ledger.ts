@@ -37,7 +37,7 @@ const GAP = 2;
 /** Thread of the owner. */
 const OWNER = 3;
 const PAGE = 4;
-const PAGES = 256;
+const PAGES = 64;
 const RESTING = 16;
 const ENDING = RESTING + 1;
 const FIRST = ENDING + 1;
@@ -117,7 +117,7 @@ export class Ledger {
     const wrong = gap === 1 ? afterGap({ lastKey, next, key, number }) : follows();
     if (wrong) throw new Error(`${wrong}: ${number} of ${key} came in place of ${next} of ${lastKey}`);
     if (key !== lastKey && lastKey > 0) this.count('reconnects');
-    this.#words[at] = key;
+    this.#words[at + KEY] = key;
     this.#words[at + NEXT] = number + 1;
     this.#words[at + GAP] = 0;
     this.count('messages');
@@ -133,7 +133,7 @@ export class Ledger {
   }
 
   #at(page: number): number {
-    return FIRST + (page % PAGES) * PAGE + KEY;
+    return FIRST + page * PAGE;
   }
 }
 

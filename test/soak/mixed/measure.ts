@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { livePorts, openModules } from '../../support/handles.ts';
+import { openModules } from '../../support/handles.ts';
 import { snapshot } from '../../support/leaks.ts';
 import { turns } from '../../support/tracker.ts';
 
@@ -14,8 +14,6 @@ export interface Held {
   /** Bytes in use: heap, and what lies outside of it. */
   readonly heap: number;
   readonly external: number;
-  /** Ports, whether they keep anything alive or not. */
-  readonly ports: number;
   /** What keeps it alive, by type. */
   readonly resources: Readonly<Record<string, number>>;
   readonly listeners: number;
@@ -27,11 +25,6 @@ export interface Whole {
   readonly threads: number;
   /** Without the modules that Node forgets to close. */
   readonly descriptors: number;
-}
-
-/** Any but the one that counting ports brings. */
-export function isFault(warning: Error): boolean {
-  return warning.name !== 'ExperimentalWarning';
 }
 
 let collect: (() => void) | undefined;
@@ -47,7 +40,6 @@ export async function held(): Promise<Held> {
     collect();
     await turns(2);
   }
-  const ports = livePorts();
   const { heapUsed, external } = process.memoryUsage();
   const {
     threads: _threads,
@@ -58,11 +50,38 @@ export async function held(): Promise<Held> {
   } = snapshot();
   const names = process.eventNames();
   const listeners = names.reduce((sum, name) => sum + process.listenerCount(name), 0);
-  return { heap: heapUsed, external, ports, resources, listeners };
+  return { heap: heapUsed, external, resources, listeners };
 }
 
 export function whole(): Whole {
   const threads = readdirSync('/proc/self/task').length;
   const descriptors = readdirSync('/proc/self/fd').length - openModules();
   return { rss: process.memoryUsage.rss(), threads, descriptors };
+}
+
+/** Kinds of libuv's handles that something of ours holds; `async` are ports, whether they keep anything alive or not. */
+const KINDS: ReadonlySet<string> = new Set(['async', 'tcp', 'pipe', 'udp', 'process', 'tty']);
+
+/** What the loops of main, and of all threads that it has started, hold open: counted by kind. Source: process.report. */
+export function handles(): Record<string, number> {
+  if (!process.report) throw new Error('this Node makes no reports');
+  Object.assign(process.report, { excludeNetwork: true }); // @types/node 20 leaves it out.
+  const { libuv, workers } = process.report.getReport() as unknown as Report;
+  const found: Record<string, number> = {};
+  const add = (all: Report['libuv'], where: string): void => {
+    for (const { type } of all) {
+      if (!KINDS.has(type)) continue;
+      const name = `${type === 'async' ? 'ports' : type} of ${where}`;
+      found[name] = (found[name] ?? 0) + 1;
+    }
+  };
+  add(libuv, 'main');
+  for (const worker of workers) add(worker.libuv, 'threads');
+  return found;
+}
+
+/** What is used of Node's. */
+interface Report {
+  readonly libuv: readonly { readonly type: string }[];
+  readonly workers: readonly Report[];
 }

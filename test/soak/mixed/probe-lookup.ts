@@ -4,7 +4,7 @@
 
 import { BroadcastChannel, isMainThread, threadId } from 'node:worker_threads';
 import faultyLookup from '../../support/faulty-lookup.ts';
-import { type Held, held, isFault } from './measure.ts';
+import { type Held, held } from './measure.ts';
 
 export const CHANNEL = 'gunport:soak';
 
@@ -23,9 +23,7 @@ function listen(): void {
     if ((event as { data: unknown }).data === 'measure')
       void held().then((what) => tell({ threadId, held: what }));
   };
-  process.on('warning', (warning) => {
-    if (isFault(warning)) tell({ threadId, warning: warning.stack ?? warning.message });
-  });
+  process.on('warning', (warning) => tell({ threadId, warning: warning.stack ?? warning.message }));
   // @types/node 20 leaves it out.
   (channel as unknown as { unref(): void }).unref();
 }

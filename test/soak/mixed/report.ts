@@ -32,7 +32,7 @@ export function tellResult(
 function ends(samples: readonly Sample[]): string[] {
   const [first, last] = [samples[0], samples.at(-1)];
   if (!first || !last) return [];
-  return ['threads', 'descriptors', 'ports of main', 'ports of consumers', 'ports of pools'].map(
+  return ['threads', 'descriptors', 'ports of main', 'ports of threads'].map(
     (name) =>
       `  ${name.padEnd(20)} ${String(first.counts[name]).padStart(8)} to ${last.counts[name]}, ${samples.length} rests`,
   );

@@ -11,7 +11,7 @@ import { connect, type Pool } from '../../../lib/index.ts';
 import type { Journeys } from './feeds.ts';
 import { counts, type Sample } from './flatness.ts';
 import type { Lanes } from './lanes.ts';
-import { type Held, held, whole } from './measure.ts';
+import { type Held, handles, held, whole } from './measure.ts';
 import { CHANNEL, type Probed } from './probe-lookup.ts';
 import { BOUND, type Stage, way } from './stage.ts';
 
@@ -94,9 +94,8 @@ async function measure(stage: Stage, at: number): Promise<Sample> {
     main: main.heap + main.external,
     others: sum(others.map(({ heap, external }) => heap + external)),
   };
-  const all: Record<string, number> = { threads, descriptors };
+  const all: Record<string, number> = { threads, descriptors, ...handles() };
   for (const [name, group] of Object.entries({ main: [main], consumers, pools: pooled })) {
-    all[`ports of ${name}`] = sum(group.map(({ ports }) => ports));
     all[`listeners of ${name}`] = sum(group.map(({ listeners }) => listeners));
     for (const { resources } of group) {
       for (const [type, count] of Object.entries(resources))

@@ -10,7 +10,7 @@ import { chance } from '../../support/chance.ts';
 import { FeedServer } from './feedserver.ts';
 import { answer } from './httpserver.ts';
 
-/** What it is told. `lose`: to leave one message out. */
+/** What it is told. `lose`: to leave messages out. */
 export type ToServer = 'hush' | 'speak' | 'lose' | 'tell';
 
 /** Ports on 127.0.0.1, by what is spoken there. */
@@ -28,13 +28,13 @@ export type FromServer =
 
 const random = chance(Number(process.argv[2]));
 let hushed = false;
-let losing = 0;
+let losing = false;
 const feeds = new FeedServer({
   random,
   get hushed() {
     return hushed;
   },
-  loses: () => losing > 0 && losing-- > 0,
+  loses: () => losing && random(50) === 0,
 });
 
 const { ca, localhost } = await certificates();
@@ -72,7 +72,7 @@ process.on('message', (message: ToServer) => {
       hushed = message === 'hush';
       return;
     case 'lose':
-      losing++;
+      losing = true;
       return;
     case 'tell':
       return tell({ type: 'told', drops: feeds.drops });
