@@ -55,6 +55,7 @@ export class Lanes {
   /** No further act; resolves when the last is over. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#rest.abort();
     this.#resume();
     await Promise.all(this.#ended);
   }

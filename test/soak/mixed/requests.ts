@@ -30,12 +30,11 @@ export async function requests(stage: Stage, random: Random): Promise<void> {
   try {
     await note(stage, 'awaitUp', connection.awaitUp());
     await Promise.all(Array.from({ length: 1 + random(6) }, () => exchange(stage, connection, random)));
-    // Whoever loses one on HTTP/1.1 loses the connection, and all that is behind.
-    const lossy = Array.from({ length: speaks.startsWith('h2') ? random(4) : 1 }, () =>
-      loss(stage, connection, random),
-    );
+    // Whoever loses one on HTTP/1.1 loses the connection, at once or a little later, and all that is behind.
+    const many = speaks.startsWith('h2');
+    const lossy = Array.from({ length: random(many ? 4 : 2) }, () => loss(stage, connection, random));
     await Promise.all(lossy);
-    if (random(3) === 0) await handOver(stage, connection, random);
+    if (random(3) === 0 && (many || lossy.length === 0)) await handOver(stage, connection, random);
   } catch (error) {
     if (!excused(stage, error, since, connection)) throw named(speaks, error);
   }
@@ -122,8 +121,6 @@ async function loss(stage: Stage, connection: Connection, random: Random): Promi
 
 /** Its owner changes in the midst of a body. */
 async function handOver(stage: Stage, connection: Connection, random: Random): Promise<void> {
-  // What was lost before must be over: the connection comes back.
-  await note(stage, 'awaitUp', connection.awaitUp());
   const size = 200_000 + random(2_000_000);
   const stream = connection.get(`/down?size=${size}`);
   stage.ledger.count('requests');

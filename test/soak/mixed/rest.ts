@@ -4,10 +4,11 @@
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { BroadcastChannel } from 'node:worker_threads';
+import { BroadcastChannel, type Worker } from 'node:worker_threads';
 import { poolHere } from '../../../lib/default.ts';
 import { connect, type Pool } from '../../../lib/index.ts';
 
+import type { BodyBaton } from './body.ts';
 import type { Journeys } from './feeds.ts';
 import { counts, type Sample } from './flatness.ts';
 import type { Lanes } from './lanes.ts';
@@ -39,6 +40,7 @@ export async function rest(
   const defaults = Math.max(1, availableParallelism() - 1);
   await fill(stage, 2, (url, options) => stage.pool.connect(url, options));
   await fill(stage, defaults, connect);
+  await Promise.all(stage.crew.workers.map((worker) => lend(stage, worker)));
   await until(
     () => emptied(stage.pool),
     () => `left in the pool: ${JSON.stringify(stage.pool.info())}`,
@@ -76,6 +78,17 @@ async function fill(stage: Stage, threads: number, open: Pool['connect']): Promi
   const { origin, options } = way(stage, 'http', 'ws');
   const feeds = await Promise.all(Array.from({ length: threads }, () => open(`${origin}/echo`, options)));
   await Promise.all(feeds.map((feed) => feed.close()));
+}
+
+/** A thread that has owned a connection has a life line to main: one that is new gets it here. */
+async function lend(stage: Stage, worker: Worker): Promise<void> {
+  const { origin, options } = way(stage, 'http');
+  const connection = stage.pool.open(origin, options);
+  const over = connection.monitor({ keep: true }).down;
+  await connection.awaitUp();
+  const data: BodyBaton = { type: 'body', size: 0, at: 0 };
+  await connection.transferOwnership(worker, { data });
+  await over;
 }
 
 /** Nothing but veterans, each in a thread of its own. */
