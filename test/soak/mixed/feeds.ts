@@ -3,10 +3,13 @@
 
 import type { Connection, Received } from '../../../lib/index.ts';
 import type { Feed } from '../../support/storm-actor.ts';
+import { PAGES } from './ledger.ts';
 import { excused, one, type Random, type Stage, watched, way } from './stage.ts';
 import type { Baton } from './turn.ts';
 import { turn } from './turn.ts';
 
+/** At most. */
+const VETERANS = 8;
 const ENDS = ['politely,fin,reset', 'politely,fin', 'reset,cut', 'stall', ''];
 
 /** What main knows of those under way. */
@@ -14,9 +17,7 @@ export class Journeys {
   readonly #stage: Stage;
   /** By id: for orphans. */
   readonly #batons = new Map<string, Baton>();
-  /** Pages of the ledger that are free again. */
-  readonly #free: number[] = [];
-  #pages = 0;
+  #veterans = 0;
   #feeds = 0;
 
   constructor(stage: Stage) {
@@ -25,16 +26,9 @@ export class Journeys {
 
   /** One journey, to its end. */
   async travel(random: Random, veteran = false): Promise<void> {
-    const page = this.#free.pop() ?? this.#pages++;
-    try {
-      await this.#follow(random, page, veteran);
-    } finally {
-      this.#free.push(page);
-    }
-  }
-
-  async #follow(random: Random, page: number, veteran: boolean): Promise<void> {
     const stage = this.#stage;
+    // A veteran keeps its page. Others have theirs for long after their Down: what had come is still read then.
+    const page = veteran ? this.#veterans++ : VETERANS + (this.#feeds % (PAGES - VETERANS));
     const since = performance.now();
     const feed = await this.#open(random, page, veteran).catch((error: unknown) => {
       if (!excused(stage, error, since)) throw error;

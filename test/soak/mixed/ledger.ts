@@ -37,7 +37,8 @@ const GAP = 2;
 /** Thread of the owner. */
 const OWNER = 3;
 const PAGE = 4;
-const PAGES = 64;
+/** Of feeds that can be told apart. */
+export const PAGES = 4_096;
 const RESTING = 16;
 const ENDING = RESTING + 1;
 const FIRST = ENDING + 1;
