@@ -22,6 +22,8 @@ export interface Attempt {
   readonly random: () => number;
   /** What it may end with besides, where connections and targets die. */
   readonly also?: readonly string[] | undefined;
+  /** How long the real one may take, in milliseconds. */
+  readonly patience?: number | undefined;
 }
 
 type Kind = Fault | 'real' | 'late';
@@ -58,7 +60,7 @@ const EXPECTED: Record<Kind, readonly (string | undefined)[]> = {
 const PATIENCE = 30_000;
 
 const tries: Record<Kind, (all: Attempt) => Promise<string | undefined>> = {
-  real: ({ feed, to, data }) => give(feed, to, { data, timeout: PATIENCE }),
+  real: ({ feed, to, data, patience = PATIENCE }) => give(feed, to, { data, timeout: patience }),
   late: ({ feed, to, data, random }) => give(feed, to, { data, timeout: 1 + 20 * random() }),
   tight: ({ feed, to, data, random }) => give(feed, to, { data, timeout: Math.floor(3 * random()) }),
   deaf: ({ feed, data, roads, random }) => give(feed, roads.deaf, { data, timeout: 5 * random() }),

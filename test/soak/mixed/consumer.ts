@@ -4,13 +4,13 @@
 
 import { setMaxListeners } from 'node:events';
 import { type MessagePort, parentPort, threadId, workerData } from 'node:worker_threads';
-import { type Received, receiveOwnership, type TransferTarget } from '../../../lib/index.ts';
+import { type Received, receiveOwnership } from '../../../lib/index.ts';
 import { Tracker } from '../../support/tracker.ts';
 import { type BodyBaton, readBody } from './body.ts';
 import { Ledger, type Shared } from './ledger.ts';
 import { type Held, held } from './measure.ts';
 import { BOUND } from './stage.ts';
-import { type Baton, type Ground, turn } from './turn.ts';
+import { type Aim, type Baton, type Ground, turn } from './turn.ts';
 
 /** What the thread is given. */
 export interface ConsumerData {
@@ -41,12 +41,12 @@ const peers = new Map<MessagePort, number>();
 
 const ground: Ground = {
   ...{ threadId, ledger, tracker, deaf, refused },
-  target(random, toMain): TransferTarget {
+  target(random, toMain): Aim {
     const others = [...peers];
     const at = Math.floor(random() * (others.length + 2));
     const [port, id] = others[at] ?? [];
-    if (toMain || !port || id === undefined) return home;
-    return random() < 0.2 ? { threadId: id } : port;
+    if (toMain || !port || id === undefined) return { to: home, threadId: 0 };
+    return { to: random() < 0.2 ? { threadId: id } : port, threadId: id };
   },
   handedOver: () => {},
 };

@@ -8,6 +8,8 @@ import { excused, one, type Random, type Stage, watched, way } from './stage.ts'
 import type { Baton } from './turn.ts';
 import { turn } from './turn.ts';
 
+/** Where nobody may answer any more. */
+const WARY = { keepalive: 200, pongTimeout: 500, upgradeTimeout: 1_000 };
 /** At most. */
 const VETERANS = 8;
 const ENDS = ['politely,fin,reset', 'politely,fin', 'reset,cut', 'stall', ''];
@@ -58,6 +60,9 @@ export class Journeys {
     if (!baton || !feed) return this.#stage.fail(`an orphan that nobody knows: ${connection.id}`);
     this.#stage.ledger.count('orphans');
     this.#stage.ledger.gap(baton.page);
+    // Its owner died when it had called close() already, and it ends like that.
+    if (this.#stage.ledger.isLeft(baton.page))
+      return void this.#stage.tracker.note(`end of orphan ${connection.id}`, connection.close());
     this.#turn(feed as Feed, { ...baton, hops: 3 });
   }
 
@@ -75,12 +80,14 @@ export class Journeys {
 
   #open(random: Random, page: number, veteran: boolean): Promise<Feed> {
     const stage = this.#stage;
-    const { origin, options } = way(stage, one(random, ['http', 'http', 'https']), 'ws');
+    const by = veteran ? 'http' : one(random, ['http', 'https', 'https', 'line'] as const);
+    const { origin, options } = way(stage, by, 'ws');
     const compress = random(3) === 0;
     const asked = {
       ...{ name: String(++this.#feeds), size: one(random, ['30', '64', '150', '1000', '6000']) },
       ...{ rate: one(random, ['fast', 'steady', 'slow']), life: one(random, ['200', '1000', '4000']) },
-      ...{ ends: veteran ? 'politely,fin,reset' : one(random, ENDS) },
+      // On a bad line nothing is certain of an end, so the line has to do it.
+      ...{ ends: veteran ? 'politely,fin,reset' : by === 'line' ? '' : one(random, ENDS) },
       ...(random(3) === 0 ? { text: '1' } : {}),
       ...(compress ? { deflate: '1' } : {}),
     };
@@ -88,7 +95,7 @@ export class Journeys {
       ...options,
       ...{ compress, isolated: veteran, retry: Number.POSITIVE_INFINITY, retryTimeout: 1 + random(30) },
       onOwnerDown: veteran || random(2) === 0 ? 'rehome' : 'shutdown',
-      ...(asked.ends === 'stall' ? { keepalive: 200, pongTimeout: 500 } : {}),
+      ...(asked.ends === 'stall' || by === 'line' ? WARY : {}),
     });
     return stage.tracker.note(`connect of page ${page}`, connecting);
   }

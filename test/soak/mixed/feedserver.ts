@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { reset } from './httpserver.ts';
+import { breakOff } from './httpserver.ts';
 import { stamped } from './stamps.ts';
 
 /** Sends so many at once, and again after so many ms. */
@@ -35,9 +35,10 @@ interface Before {
 
 export class FeedServer {
   readonly #plan: FeedPlan;
-  readonly #plain = new WebSocketServer({ noServer: true, perMessageDeflate: false });
+  readonly #plain = new WebSocketServer({ noServer: true, autoPong: false, perMessageDeflate: false });
   readonly #deflating = new WebSocketServer({
     noServer: true,
+    autoPong: false,
     perMessageDeflate: { threshold: 32, concurrencyLimit: 4 },
   });
   readonly #before = new Map<string, Before>();
@@ -59,6 +60,8 @@ export class FeedServer {
     const server = url.searchParams.has('deflate') ? this.#deflating : this.#plain;
     server.handleUpgrade(request, socket, head, (ws) => {
       ws.on('error', () => {}); // As above.
+      // Not by itself: a pong behind the FIN would be an error, and the socket be destroyed with what is still on its way.
+      ws.on('ping', (data) => socket.writableEnded || ws.pong(data, false, () => {}));
       if (url.pathname === '/echo') ws.on('message', (data, binary) => ws.send(data, { binary }));
       else this.#feed(ws, socket, url.searchParams);
     });
@@ -118,7 +121,7 @@ export class FeedServer {
           socket.pause();
           return;
         default:
-          reset(socket);
+          breakOff(socket);
       }
     };
   }

@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { faultIn, piece } from '../../support/counted.ts';
+import { reset } from '../../support/reset.ts';
 
 export type Chance = (n: number) => number;
 
@@ -88,12 +89,12 @@ function events(response: ServerResponse, from: number, to: number, random: Chan
 function lose(response: ServerResponse): void {
   const { stream } = response as ServerResponse & { readonly stream?: http2.ServerHttp2Stream };
   if (stream) stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-  else if (response.socket) reset(response.socket);
+  else if (response.socket) breakOff(response.socket);
 }
 
 /** Ends it without a word; over TLS there is no reset. */
-export function reset(socket: Duplex): void {
-  if (socket instanceof Socket && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
+export function breakOff(socket: Duplex): void {
+  if (socket instanceof Socket && !(socket instanceof TLSSocket)) reset(socket);
   else socket.destroy();
 }
 

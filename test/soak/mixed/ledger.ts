@@ -36,7 +36,9 @@ const NEXT = 1;
 const GAP = 2;
 /** Thread of the owner. */
 const OWNER = 3;
-const PAGE = 4;
+/** 1: its owner has begun to end it. */
+const LEFT = 4;
+const PAGE = 5;
 /** Of feeds that can be told apart. */
 export const PAGES = 4_096;
 const RESTING = 16;
@@ -105,6 +107,12 @@ export class Ledger {
   ownerOf(page: number): number {
     return Atomics.load(this.#words, this.#at(page) + OWNER);
   }
+  leave(page: number): void {
+    this.#words[this.#at(page) + LEFT] = 1;
+  }
+  isLeft(page: number): boolean {
+    return this.#words[this.#at(page) + LEFT] === 1;
+  }
   /** Its owner has died: what was posted to that is lost. */
   gap(page: number): void {
     this.#words[this.#at(page) + GAP] = 1;
@@ -129,7 +137,7 @@ export class Ledger {
       if (number !== 0) return 'lost at the beginning';
       // Without a message, the one before has left no trace here.
       const exact = lastKey > 0 && beforeKey === lastKey && beforeCount >= 0;
-      return exact && beforeCount !== next ? 'lost before a polite end' : undefined;
+      return exact && beforeCount !== next ? `lost before a polite end behind ${beforeCount}` : undefined;
     }
   }
 

@@ -125,7 +125,10 @@ export async function authorities(stage: Stage, random: Random): Promise<void> {
   };
   const all = Array.from({ length: 1 + random(12) }, async () => {
     const error = await rejection(ask());
-    if (error && !excused(stage, error, since)) throw error;
+    if (error && !excused(stage, error, since)) {
+      const [authorities, threads] = [stage.pool.authorities(), stage.pool.info().threads];
+      throw new Error(`${String(error)}; ${JSON.stringify({ authorities, threads })}`, { cause: error });
+    }
   });
   await stage.tracker.note('by authority of all', Promise.all(all));
   await stage.tracker.note('drain', stage.pool.drain(origin, { scope }));

@@ -7,6 +7,7 @@ import * as https from 'node:https';
 import type * as net from 'node:net';
 import { certificates } from '../../support/certificates.ts';
 import { chance } from '../../support/chance.ts';
+import { type Faults, faultProxy } from '../../support/faultproxy.ts';
 import { FeedServer } from './feedserver.ts';
 import { answer } from './httpserver.ts';
 
@@ -19,6 +20,8 @@ export interface Ports {
   readonly https: number;
   readonly h2c: number;
   readonly h2: number;
+  /** A bad line to `http`. */
+  readonly line: number;
 }
 
 export type FromServer =
@@ -41,6 +44,22 @@ const { ca, localhost } = await certificates();
 const respond = (request: unknown, response: unknown): void =>
   // Those of HTTP/2 have the same face.
   answer(request as http.IncomingMessage, response as http.ServerResponse, random);
+/** What befalls one connection: it breaks somewhere, or is just slow. */
+function badLine(next: (n: number) => number): Faults {
+  const at = next(3) === 0 ? next(400) : next(300_000);
+  const faults: readonly Faults[] = [
+    { down: { cut: at } },
+    { down: { reset: at } },
+    { down: { halfClose: at } },
+    { down: { stall: at } },
+    { down: { trickle: { bytes: 1_000 } } },
+    { down: { delay: 5 }, up: { delay: 5 } },
+    { down: { coalesce: 40_000 } },
+    { up: { cut: next(600) } },
+  ];
+  return faults[next(faults.length)] ?? {};
+}
+
 const tell = (message: FromServer): void => void process.send?.(message);
 const plain = { keepAliveTimeout: 0, requestTimeout: 0, noDelay: true };
 const servers = {
@@ -87,4 +106,6 @@ for (const [name, server] of Object.entries(servers)) {
   const address = server.address();
   ports[name] = typeof address === 'object' && address ? address.port : 0;
 }
+const line = await faultProxy(ports['http'] ?? 0, () => badLine(random));
+ports['line'] = line.port;
 tell({ type: 'ready', ports: ports as unknown as Ports, ca }); // Each of them has been asked.

@@ -205,7 +205,8 @@ class Soak {
       target: (random) => {
         const { workers } = crew;
         const worker = workers[Math.floor(random() * workers.length)]!;
-        return random() < 0.2 ? { threadId: worker.threadId } : worker;
+        const { threadId: id } = worker;
+        return { to: random() < 0.2 ? { threadId: id } : worker, threadId: id };
       },
       handedOver: () => {
         if (this.#asked.plants.includes('port')) this.#kept.push(new MessageChannel());

@@ -43,7 +43,7 @@ export interface Stage {
 /** Where to, and how. */
 export function way(
   stage: Stage,
-  speaks: Speaks,
+  speaks: Speaks | 'line',
   scheme: 'http' | 'ws' = 'http',
 ): { origin: string; options: OpenOptions } {
   const secure = speaks === 'https' || speaks === 'h2';

@@ -36,14 +36,23 @@ export interface Ground {
   /** Everything is refused there. */
   readonly refused: MessagePort;
   /** Another thread; `home`: main. */
-  target(random: () => number, home: boolean): TransferTarget;
+  target(random: () => number, home: boolean): Aim;
   /** A hand-over has come about here. */
   handedOver(): void;
+}
+
+/** Whom to give a feed to. */
+export interface Aim {
+  readonly to: TransferTarget;
+  readonly threadId: number;
 }
 
 const DOWN = 'ERR_GUNPORT_DOWN';
 /** How a hand-over may end where connections and their targets are killed. */
 const KILLED: readonly string[] = [DOWN, 'ERR_GUNPORT_TARGET_DEAD'];
+const LATE_OFFER = 'ERR_GUNPORT_TRANSFER_TIMEOUT';
+/** In milliseconds. */
+const PATIENCE = 10_000;
 /** How a call may end that has met a lost socket, a hand-over or a kill. */
 const LATE: ReadonlySet<string> = new Set([
   ...[
@@ -155,11 +164,16 @@ class Turn implements Holder {
     const kind = fault ?? 'real';
     const { seed, ...rest } = this.#baton;
     const data: Baton = { ...rest, seed: seed + 1, hops: rest.hops - 1 };
-    const to = this.#ground.target(random, home);
+    const { to, threadId } = this.#ground.target(random, home);
     const roads = { deaf, refused, target: () => to };
     this.#giving = true;
-    const code = await attempt(kind, { feed: this.feed, data, to, roads, random, also: KILLED });
+    const also = fault ? KILLED : [...KILLED, LATE_OFFER];
+    const all = { feed: this.feed, data, to, roads, random, also, patience: PATIENCE };
+    const code = await attempt(kind, all);
     this.#giving = false;
+    // Whether an offer was in a thread when that died, nobody can tell; then the deadline has to.
+    if (!fault && code === LATE_OFFER && !ledger.isStruck(threadId))
+      throw new Error(`thread ${threadId} did not adopt within ${PATIENCE} ms`);
     if (code === undefined) {
       this.given = true;
       ledger.count('handOvers');
@@ -176,6 +190,7 @@ class Turn implements Holder {
   /** It ends here, one way or another. */
   async leave(): Promise<void> {
     const { connection } = this.feed;
+    this.#ground.ledger.leave(this.#baton.page);
     const ways = [() => this.feed.close(), () => connection.close(), () => connection.shutdown()];
     await this.#ground.tracker.note(`end of ${connection.id}`, this.#one<() => Promise<unknown>>(ways)());
   }
