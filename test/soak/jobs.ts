@@ -9,6 +9,7 @@ import { job as clients } from './clients.ts';
 import { job as failures } from './failures.ts';
 import { job as flow } from './flow.ts';
 import { job as kills } from './kills.ts';
+import { job as model } from './model.ts';
 import { job as parsers } from './parsers.ts';
 import { job as peers } from './peers.ts';
 import { job as tunnels } from './tunnels.ts';
@@ -43,6 +44,7 @@ export function jobs(): readonly Job[] {
     flow,
     peers,
     parsers,
+    model,
   ];
 }
 
