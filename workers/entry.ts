@@ -162,6 +162,8 @@ export function closeEntry(
   const { socket } = entry;
   entry.state = 'closing';
   if (socket?.close(code, reason, keep)) return;
+  // As with a socket: what is held would wait for a reader, and the end behind it.
+  if (!keep) entry.outbox.drop(entry.stream);
   closed(entry, NO_CLOSE);
   socket?.cancel();
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
 import { type Message, receiveReply } from '../../lib/index.ts';
@@ -104,6 +105,20 @@ describe('manual flow of a WebSocket (Gun flow)', () => {
     ];
     await Promise.all(asked.map((one) => rejects(one, 'ERR_GUNPORT_CLOSED')));
     expect(await readable(feed)).to.deep.equal(['0']);
+  });
+
+  it('ends for its reader after close() between two attempts (S1)', async () => {
+    const { feed, server } = await talk({ flow: 1, backoff: { immediate: false, first: 30_000 } });
+    const reading = drain(feed);
+    server.send(numbers(0, 3));
+    await arrived(feed, 3);
+    const down = once(feed.connection, 'down');
+    server.end();
+    await down;
+    expect(feed.state).to.equal('down');
+    expect(await feed.close()).to.include({ code: 1006 });
+    expect((await reading).messages).to.deep.equal(['0']);
+    expect(await feed.closed).to.include({ code: 1006, wasClean: false });
   });
 
   it('takes integers from 1', async () => {
