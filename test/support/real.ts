@@ -1,6 +1,6 @@
 // real — servers and proxies that others have written: nginx, haproxy, nghttpd; squid, tinyproxy, nghttpx, danted,
-// microsocks, stunnel4; started by a test as the current user, each in a folder of its own under the system's, on free
-// ports.
+// microsocks, stunnel4; servers of Python's libraries; chromium; started by a test as the current user, each in a folder
+// of its own under the system's, on free ports.
 // `const nginx = real('nginx', (place) => …)` in a describe, whose title is `titled('nginx', '…')`: where the program is
 // not installed its tests are skipped, and the title says so.
 // Invariant: a server is ready when `start` resolves: each of its ports takes connections; after close() it has exited and
@@ -8,15 +8,12 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as net from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { certificates } from './certificates.ts';
-
-export type Program = 'nginx' | 'haproxy' | 'nghttpd' | RealProxy;
-export type RealProxy = 'squid' | 'tinyproxy' | 'nghttpx' | 'danted' | 'microsocks' | 'stunnel4';
+import { find, type Program } from './programs.ts';
 
 /** Where a server is to run. */
 export interface Place {
@@ -49,32 +46,21 @@ export interface Real extends AsyncDisposable {
   logged(text: string, since?: number): Promise<void>;
   /** Such as the HUP that makes nginx read its configuration again. */
   signal(signal: NodeJS.Signals): void;
+  /** Its power is cut: it ends in the midst of whatever it does. Resolves when it is gone. */
+  kill(): Promise<void>;
+  /** After `kill`: starts it anew, on the same ports. */
+  again(): Promise<void>;
   close(): Promise<void>;
 }
 
-const FOLDERS = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/bin'];
-/** Milliseconds for a start, and for a polite end. */
-const [LATEST, GRACE] = [4_000, 3_000];
+/** Milliseconds for a start, for that of something large, and for a polite end. */
+const [LATEST, LATEST_OF_LARGE, GRACE] = [4_000, 30_000, 3_000];
 /** It leaves nothing behind that is not in its folder, and takes more than a second to end politely. */
-const KILLED: readonly Program[] = ['squid'];
+const KILLED: readonly Program[] = ['squid', 'chromium'];
+/** Many processes, which end together. */
+const LARGE: readonly Program[] = ['chromium'];
 /** Ports that the system gives to no client by itself. */
 const [FIRST_PORT, PORTS] = [20_000, 10_000];
-
-/** Its path, where it is installed. */
-export function find(program: Program): string | undefined {
-  return FOLDERS.filter((folder) => folder !== '')
-    .map((folder) => join(folder, program))
-    .find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false; // It is not here; the next folder may have it.
-  }
-}
 
 /** The title of a describe that needs it. */
 export function titled(program: Program, title: string): string {
@@ -86,6 +72,7 @@ export function real(program: Program, plan: (place: Place) => Plan | Promise<Pl
   let running: Real | undefined;
   before(async function () {
     if (!find(program)) return this.skip();
+    if (LARGE.includes(program)) this.timeout(LATEST_OF_LARGE + GRACE);
     running = await start(program, plan);
   });
   after(() => running?.close());
@@ -109,12 +96,14 @@ export async function start(program: Program, plan: (place: Place) => Plan | Pro
 class Server implements Real {
   readonly folder: string;
   readonly ca: string;
+  readonly #program: Program;
+  readonly #args: readonly string[];
   readonly #ports: ReadonlyMap<string, number>;
-  readonly #farewell: NodeJS.Signals;
-  readonly #child: ChildProcess;
-  readonly #gone: Promise<unknown>;
   readonly #wakes = new Set<() => void>();
-  readonly #onExit = (): void => void this.#child.kill();
+  readonly #onExit = (): void => this.signal(this.#farewell);
+  readonly #farewell: NodeJS.Signals;
+  #child: ChildProcess;
+  #gone: Promise<unknown>;
   #log = '';
   #ended = false;
 
@@ -151,19 +140,33 @@ class Server implements Real {
   ) {
     this.folder = folder;
     this.ca = ca;
-    this.#ports = ports;
+    this.#program = program;
     this.#farewell = KILLED.includes(program) ? 'SIGKILL' : 'SIGTERM';
-    this.#child = spawn(find(program) ?? program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+    this.#args = args;
+    this.#ports = ports;
+    [this.#child, this.#gone] = this.#spawn();
+    process.once('exit', this.#onExit);
+  }
+
+  #spawn(): [ChildProcess, Promise<void>] {
+    const program = this.#program;
+    const child = spawn(find(program) ?? program, this.#args, {
+      cwd: this.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that one signal reaches all of it.
+      detached: LARGE.includes(program),
+    });
+    for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#said(text));
     }
-    this.#gone = new Promise((resolve) => {
-      this.#child.once('error', (error) => this.#said(error.message)).once('close', resolve);
+    this.#ended = false;
+    const gone = new Promise<unknown>((resolve) => {
+      child.once('error', (error) => this.#said(error.message)).once('close', resolve);
     }).then(() => {
       this.#ended = true;
       this.#said('');
     });
-    process.once('exit', this.#onExit);
+    return [child, gone];
   }
 
   get log(): string {
@@ -186,7 +189,7 @@ class Server implements Real {
 
   /** Whether it takes connections at each of its ports; not, when it has ended before, or will not. */
   async ready(): Promise<boolean> {
-    const end = performance.now() + LATEST;
+    const end = performance.now() + (LARGE.includes(this.#program) ? LATEST_OF_LARGE : LATEST);
     for (const port of this.#ports.values()) {
       while (!(await takes(port))) if (this.#ended || performance.now() > end) return false;
     }
@@ -201,16 +204,33 @@ class Server implements Real {
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
+    const { pid } = this.#child;
+    if (this.#ended || pid === undefined) return;
+    if (!LARGE.includes(this.#program)) return void this.#child.kill(signal);
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // The last of the group has ended, and nobody has told us yet.
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.#gone;
+  }
+
+  async again(): Promise<void> {
+    [this.#child, this.#gone] = this.#spawn();
+    if (!(await this.ready())) throw new Error(`${this.#program} did not start again:\n${this.#log}`);
   }
 
   async close(): Promise<void> {
     process.off('exit', this.#onExit);
-    if (!this.#ended) this.signal(this.#farewell);
+    this.signal(this.#farewell);
     const kill = setTimeout(() => this.signal('SIGKILL'), GRACE);
     await this.#gone;
     clearTimeout(kill);
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
