@@ -18,6 +18,8 @@ DEFLATE = {
 }
 SUBPROTOCOLS = ["feed.v2", "feed.v1"]
 REFUSED = {"401": "Unauthorized", "403": "Forbidden", "503": "Service Unavailable"}
+# So many seconds must no message have been taken for the numbers to count as stalled.
+STALL = 0.15
 
 
 def ports():
@@ -77,5 +79,7 @@ async def numbers(peer, order):
     for number in range(order["from"], order["to"]):
         digits = b"%d " % number
         message = digits + filling[len(digits) :]
+        stalled = asyncio.get_running_loop().call_later(STALL, say, "stalled at", number)
         await peer.send(message if order.get("mixed") and number % 2 else message.decode())
+        stalled.cancel()
     say("sent", order["to"])

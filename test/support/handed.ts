@@ -1,5 +1,5 @@
 // handed — what moves from thread to thread in the tests of tunnels, and whom its bytes are for.
-// Used by test/tunnels/ownership.test.ts and raw-storm.test.ts: `const on = movers()` inside a describe.
+// Used by test/tunnels/ownership.test.ts and raw-storm.test.ts, and by journey.ts: `const on = movers()` inside a describe.
 // Invariant: after each test everything that main or a thread owns is closed; the threads end with the describe; a byte
 // that came to the server in the wrong place is never forgotten.
 
@@ -68,7 +68,7 @@ export interface Movers {
   readonly a: TestThread;
   readonly b: TestThread;
   /** From main. */
-  giveTo(thread: TestThread, stream: Held): Promise<void>;
+  giveTo(thread: TestThread, stream: Pick<Held, 'transferOwnership'>): Promise<void>;
   pass(from: TestThread, to: TestThread): Promise<void>;
   /** … to main. */
   back(from: TestThread): Promise<Held>;
