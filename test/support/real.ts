@@ -28,9 +28,11 @@ export interface Plan {
   readonly args: readonly string[];
   /** Content by name; folders are made. */
   readonly files?: Readonly<Record<string, string | Uint8Array>> | undefined;
+  /** Variables of its environment, beside ours. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
-/** A server that runs. */
+/** A server that runs. One without ports is ready at once: wait for what it says. */
 export interface Real extends AsyncDisposable {
   readonly folder: string;
   /** PEM: `open(url, { tls: { ca } })`. */
@@ -53,12 +55,12 @@ export interface Real extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Milliseconds for a start, for that of something large, and for a polite end. */
-const [LATEST, LATEST_OF_LARGE, GRACE] = [4_000, 30_000, 3_000];
+/** Milliseconds for a start, and for a polite end. */
+const [LATEST, GRACE] = [4_000, 3_000];
 /** It leaves nothing behind that is not in its folder, and takes more than a second to end politely. */
 const KILLED: readonly Program[] = ['squid', 'chromium'];
 /** Many processes, which end together. */
-const LARGE: readonly Program[] = ['chromium'];
+const GROUPS: readonly Program[] = ['chromium'];
 /** Ports that the system gives to no client by itself. */
 const [FIRST_PORT, PORTS] = [20_000, 10_000];
 
@@ -72,7 +74,6 @@ export function real(program: Program, plan: (place: Place) => Plan | Promise<Pl
   let running: Real | undefined;
   before(async function () {
     if (!find(program)) return this.skip();
-    if (LARGE.includes(program)) this.timeout(LATEST_OF_LARGE + GRACE);
     running = await start(program, plan);
   });
   after(() => running?.close());
@@ -97,7 +98,7 @@ class Server implements Real {
   readonly folder: string;
   readonly ca: string;
   readonly #program: Program;
-  readonly #args: readonly string[];
+  readonly #plan: Plan;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #wakes = new Set<() => void>();
   readonly #onExit = (): void => this.signal(this.#farewell);
@@ -120,29 +121,29 @@ class Server implements Real {
       ports.set(name, known);
       return known;
     };
-    const { args, files } = await plan({ folder, port });
+    const planned = await plan({ folder, port });
     const pems = {
       'key.pem': localhost.key,
       'cert.pem': localhost.cert,
       'both.pem': `${localhost.cert}\n${localhost.key}`,
     };
-    for (const [name, content] of Object.entries({ ...pems, ...files })) {
+    for (const [name, content] of Object.entries({ ...pems, ...planned.files })) {
       await mkdir(dirname(join(folder, name)), { recursive: true });
       await writeFile(join(folder, name), content);
     }
-    return new Server(program, args, { folder, ports, ca });
+    return new Server(program, planned, { folder, ports, ca });
   }
 
   private constructor(
     program: Program,
-    args: readonly string[],
+    plan: Plan,
     { folder, ports, ca }: { folder: string; ports: ReadonlyMap<string, number>; ca: string },
   ) {
     this.folder = folder;
     this.ca = ca;
     this.#program = program;
     this.#farewell = KILLED.includes(program) ? 'SIGKILL' : 'SIGTERM';
-    this.#args = args;
+    this.#plan = plan;
     this.#ports = ports;
     [this.#child, this.#gone] = this.#spawn();
     process.once('exit', this.#onExit);
@@ -150,11 +151,12 @@ class Server implements Real {
 
   #spawn(): [ChildProcess, Promise<void>] {
     const program = this.#program;
-    const child = spawn(find(program) ?? program, this.#args, {
+    const child = spawn(find(program) ?? program, this.#plan.args, {
       cwd: this.folder,
+      env: { ...process.env, ...this.#plan.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own, so that one signal reaches all of it.
-      detached: LARGE.includes(program),
+      detached: GROUPS.includes(program),
     });
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#said(text));
@@ -189,7 +191,7 @@ class Server implements Real {
 
   /** Whether it takes connections at each of its ports; not, when it has ended before, or will not. */
   async ready(): Promise<boolean> {
-    const end = performance.now() + (LARGE.includes(this.#program) ? LATEST_OF_LARGE : LATEST);
+    const end = performance.now() + LATEST;
     for (const port of this.#ports.values()) {
       while (!(await takes(port))) if (this.#ended || performance.now() > end) return false;
     }
@@ -206,7 +208,7 @@ class Server implements Real {
   signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child;
     if (this.#ended || pid === undefined) return;
-    if (!LARGE.includes(this.#program)) return void this.#child.kill(signal);
+    if (!GROUPS.includes(this.#program)) return void this.#child.kill(signal);
     try {
       process.kill(-pid, signal);
     } catch {
