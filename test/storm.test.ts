@@ -9,7 +9,8 @@ describe('a storm of hand-overs loses, repeats and reorders nothing (O1, O2, O3,
   for (const storm of storms(0.03)) {
     it(`${storm.name}: ${storm.messages} messages, ${storm.transfers} times`, async () => {
       try {
-        await runStorm(storm);
+        const { messages } = await runStorm(storm);
+        expect(messages).to.equal(storm.messages * storm.feeds);
       } catch (error) {
         throw new Error(`GUNPORT_SEED=${storm.seed}`, { cause: error });
       }

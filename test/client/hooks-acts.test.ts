@@ -199,6 +199,8 @@ describe('what a hook may have done next', () => {
       const made = await subject(kind, {}, { idleTimeout: 20 });
       await made.client.connect();
       await made.until('another connection', () => made.server.connections > 1);
+      expect(made.client.attempt).to.be.at.least(1);
+      expect(made.server.connections).to.be.above(1);
       await made.end();
     });
   }

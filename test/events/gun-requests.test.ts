@@ -250,8 +250,10 @@ describe('the events of HTTP/2 alone', () => {
     await stream.text();
     for (let i = 0; i < 2; i++) {
       const { promised } = await heard.next('gunport:push-promise:end');
-      await heard.next('gunport:response:start', (one) => one.stream === promised);
-      await heard.next('gunport:response:end', (one) => one.stream === promised);
+      const started = await heard.next('gunport:response:start', (one) => one.stream === promised);
+      const ended = await heard.next('gunport:response:end', (one) => one.stream === promised);
+      expect([started.stream, ended.stream]).to.deep.equal([promised, promised]);
+      expect(promised).to.not.equal(stream.id);
     }
   });
 

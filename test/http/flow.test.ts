@@ -276,6 +276,11 @@ for (const road of ROADS) {
         connection.flush(stream);
         await connection.info();
       }
+      expect(sending.sent).to.be.at.least(BODY);
+      // All of it was dropped, and its end with it.
+      let left = 0;
+      for await (const chunk of stream) left += chunk.length;
+      expect(left).to.equal(0);
     });
 
     it('that takes a part now and then is given no more than that', async () => {

@@ -62,8 +62,10 @@ describe('a connection that is not up', () => {
       void here.owned.add(here.gunport.open(url));
     await owner.run(dials, server.url.replace('http', 'https'));
     const talk = await server.next();
+    expect(talk.number).to.equal(1);
     await owner.kill();
     await talk.closed;
+    expect(talk.socket.destroyed).to.equal(true);
   });
 });
 
@@ -215,9 +217,11 @@ describe('shutdown() of an HTTP/1.1 connection', () => {
 
   it('waits for no answer that nobody wants', async () => {
     const { connection, talk, first } = await asked(1);
+    const down = downOf(connection);
     first.cancel();
     await connection.shutdown();
     await talk.closed;
+    expect((await down).kind).to.equal('shutdown');
   });
 
   it('is followed by no retry, whatever becomes of the socket', async () => {

@@ -153,9 +153,11 @@ describe('shutdown() of an HTTP/2 connection', () => {
 
   it('waits for no answer that nobody wants', async () => {
     const { connection, streams, asked } = await scene(1);
+    const down = downOf(connection);
     streams[0]?.cancel();
     await connection.shutdown();
     await asked[0]?.closed;
+    expect((await down).kind).to.equal('shutdown');
   });
 
   it('is followed by no retry, whatever becomes of the socket', async () => {

@@ -74,6 +74,9 @@ describe("while main's event loop stands still (O7)", () => {
     const given = a.run((here, id) => here.feed.transferOwnership({ threadId: id }), b.threadId);
     block(200);
     await Promise.all([taken, given]);
+    expect(await b.run((here) => here.feed.state)).to.equal('open');
+    const late = a.run((here) => here.codeOf(here.feed.ping()));
+    expect(await late).to.equal('ERR_GUNPORT_NOT_OWNER');
   });
 
   it('and a thread has died meanwhile, its Down is told as soon as main wakes', async () => {

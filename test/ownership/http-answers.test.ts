@@ -141,6 +141,7 @@ for (const speaks of BOTH) {
       if (speaks === 'h2c') (await on.server.next()).drop();
       asked.drop();
       while (stream.state !== 'ended' || other.state !== 'ended') await new Promise(setImmediate);
+      expect(other.state).to.equal('ended');
       if (speaks === 'http') return; // Its connection went with it, and there is nothing to hand over.
       const there = await on.loop(stream);
       const parts = there[Symbol.asyncIterator]();

@@ -75,7 +75,7 @@ describe('a connection whose owner is gone (O8)', () => {
     it('in the thread that hosts nobody else: it leaves nothing there', async () => {
       const { down } = await owned('shutdown');
       await owner.kill();
-      await down;
+      expect((await down)?.reason.kind).to.equal('owner-gone');
       while (pool.info().connections > 0) await new Promise((resolve) => setImmediate(resolve));
     });
   });

@@ -83,15 +83,12 @@ describe('what a client logs', () => {
         throw new Error('no logger');
       },
     });
-    new Log(posted(bad), 'info', new Redactor()).info({}, 'said');
-    new Log(
-      () => {
-        throw new Error('no port');
-      },
-      'info',
-      new Redactor(),
-    ).info({}, 'said');
-    tell({} as Logger, 'info', {}, 'no such method');
+    const noPort = (): void => {
+      throw new Error('no port');
+    };
+    expect(() => new Log(posted(bad), 'info', new Redactor()).info({}, 'said')).to.not.throw();
+    expect(() => new Log(noPort, 'info', new Redactor()).info({}, 'said')).to.not.throw();
+    expect(() => tell({} as Logger, 'info', {}, 'no such method')).to.not.throw();
   });
 
   it('goes by the level that the logger has', () => {

@@ -1,10 +1,11 @@
-// hooks — what holds for every test file: at its end, nothing that it made is left alive.
+// hooks — what holds for every test file: each test asserts something, and at its end nothing that it made is left alive.
 // Loaded by mocha (.mocharc.json).
 // Invariant: no ref'd port, socket, server or timer outlives a file, and no thread but the idle ones of the default
 // pool and that of feeds.ts, which keep no process alive and are shared by all files. The run ends by itself: never --exit.
 
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { mustAssert } from './asserting.ts';
 import { openModules } from './handles.ts';
 import { returnsTo, type Snapshot, snapshot } from './leaks.ts';
 
@@ -34,6 +35,9 @@ export const mochaHooks: Mocha.RootHookObject = {
         }
       });
     }
+  },
+  beforeEach(this: Mocha.Context) {
+    if (this.currentTest) mustAssert(this.currentTest);
   },
 };
 

@@ -6,6 +6,7 @@
 
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { asserted } from './asserting.ts';
 
 /** Counts by name: resource types (MessagePort, TCPSocketWrap, TLSWrap, Timeout …; a worker thread is a MessagePort
  *  while it is ref'd), and on Linux `threads` and `descriptors` of the whole process. */
@@ -30,7 +31,7 @@ export async function returnsTo(before: Snapshot, deadline = 2_000, allowed: Sna
   const end = performance.now() + deadline;
   for (;;) {
     const left = excess(before, allowed);
-    if (left.length === 0) return;
+    if (left.length === 0) return asserted();
     if (performance.now() > end) throw new Error(`left alive: ${left.join(', ')}`);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }

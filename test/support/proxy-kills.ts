@@ -4,6 +4,7 @@
 // Invariant: it rejects with the first number that is in the wrong place; either way nothing of it is left.
 
 import { type Connection, connect, receiveOwnership, type WsStream } from '../../lib/index.ts';
+import { asserted } from './asserting.ts';
 import { chance } from './chance.ts';
 import { type StormRoad, stormRoad } from './storm-road.ts';
 import { TestThread } from './thread.ts';
@@ -66,6 +67,7 @@ class Relay {
     }
     if (this.#place.restarts !== kills)
       throw new Error(`${this.#place.restarts} restarts after ${kills} kills`);
+    asserted();
   }
 
   async end(): Promise<void> {

@@ -1,3 +1,4 @@
+import { expect } from 'chai';
 import { seedOf } from '../support/chance.ts';
 import { tunnelStorm } from '../support/tunnelstorm.ts';
 
@@ -7,6 +8,7 @@ describe('a storm of tunnels (O1, S1, S2, S4)', function () {
   const seed = seedOf();
 
   it(`settles all that was begun, in order and once, and leaves nothing alive (GUNPORT_SEED=${seed})`, async () => {
-    await tunnelStorm({ seed, duration: 2_000, atOnce: 8 });
+    const { streams } = await tunnelStorm({ seed, duration: 2_000, atOnce: 8 });
+    expect(streams).to.be.above(0);
   });
 });
