@@ -6,6 +6,7 @@
 
 import { describe, OptionError } from './errors.ts';
 import type { ModuleReference } from './options.ts';
+import { trimmed } from './whitespace.ts';
 
 /** Options as they were given: own properties, read once, without prototype. @internal */
 export type Given = Readonly<Record<string, unknown>>;
@@ -252,5 +253,5 @@ function fieldValue(option: string, name: string, value: unknown): string {
       throw new OptionError(`${option}.${name} must be printable latin1, got character 0x${shown} at ${i}`);
     }
   }
-  return text.replace(/^[\t ]+|[\t ]+$/g, '');
+  return trimmed(text);
 }

@@ -137,7 +137,7 @@ const HOUSE = `
   0 shared   lib/options.ts
   0 shared   lib/backoffoptions.ts
   0 shared   lib/types.ts
-  0 shared   lib/errors.ts
+  0 shared   lib/errors.ts lib/whitespace.ts
 `;
 
 /** The roof: these folders import the public face; those inside it may open any room. */

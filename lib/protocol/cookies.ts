@@ -4,6 +4,8 @@
 // are those of the wire. What is dropped is dropped whole, and says nothing.
 // Source: RFC 6265bis §5.6 (parsing), §5.7 (storage); gun_cookies, which leaves out SameSite and non-HTTP APIs as we do.
 
+import { trimmed } from '../whitespace.ts';
+
 /** A Set-Cookie line, taken apart. */
 export interface ParsedCookie {
   /** Empty: the cookie has none. */
@@ -58,13 +60,8 @@ function hasControl(text: string): boolean {
 /** At the first `=`; without one there is a value only, or for an attribute a name only. */
 function split(text: string, nameless: boolean): { readonly name: string; readonly value: string } {
   const at = text.indexOf('=');
-  if (at === -1) return nameless ? { name: '', value: trim(text) } : { name: trim(text), value: '' };
-  return { name: trim(text.slice(0, at)), value: trim(text.slice(at + 1)) };
-}
-
-/** Spaces and tabs, and no other: String.trim would take U+00A0 too, a byte of UTF-8 here. */
-function trim(text: string): string {
-  return text.replace(/^[\t ]+|[\t ]+$/g, '');
+  if (at === -1) return nameless ? { name: '', value: trimmed(text) } : { name: trimmed(text), value: '' };
+  return { name: trimmed(text.slice(0, at)), value: trimmed(text.slice(at + 1)) };
 }
 
 type Attributes = { -readonly [name in Exclude<keyof ParsedCookie, 'name' | 'value'>]: ParsedCookie[name] };

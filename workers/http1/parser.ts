@@ -5,6 +5,7 @@
 // is freed after them. Source: RFC 9112 §4–7; Gun's max_header_block_size and max_trailer_block_size.
 
 import { ConnectionError, describe } from '../../lib/errors.ts';
+import { trimmed } from '../../lib/whitespace.ts';
 import {
   type Api,
   GO_ON,
@@ -362,10 +363,4 @@ function lengthOf(rawHeaders: readonly string[]): Pick<ParsedHead, 'length' | 'a
     else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') coded = true;
   }
   return { length: coded ? undefined : length, ambiguous: coded && length !== undefined };
-}
-
-function trimmed(value: string): string {
-  let end = value.length;
-  while (end > 0 && (value.charCodeAt(end - 1) === 0x20 || value.charCodeAt(end - 1) === 0x09)) end--;
-  return end === value.length ? value : value.slice(0, end);
 }
