@@ -8,6 +8,7 @@ import { threadId } from 'node:worker_threads';
 import { EventChannels, now } from './events/events.ts';
 import type { EventFields } from './events/eventwire.ts';
 import { hear, joinLocal, type Line } from './lifeline.ts';
+import { isToHost, portsIn } from './shapes.ts';
 import type { DownRecord, FromHost, ToHost } from './wire.ts';
 
 /** How many deaths are remembered for late watches. */
@@ -83,7 +84,10 @@ export class Host {
   /** A life line from another thread. */
   accept(port: MessagePort): void {
     const answer: Answer = (message) => port.postMessage(message);
-    port.on('message', (message: ToHost) => this.#handle(message, answer));
+    port.on('message', (message: unknown) => {
+      if (isToHost(message)) return this.#handle(message, answer);
+      for (const one of portsIn(message)) one.close();
+    });
     port.on('close', () => {
       for (const answers of this.#watches.values()) answers.delete(answer);
     });
@@ -94,6 +98,8 @@ export class Host {
   #handle(message: ToHost, answer: Answer): void {
     switch (message.type) {
       case 'open':
+        // Ids are no secret: who asks for one that is taken shall have neither its watches nor its place.
+        if (this.#alive.has(message.id) || this.#dead.has(message.id)) return message.port.close();
         this.began(message.id, answer);
         return this.#opener(message);
       case 'watch': {

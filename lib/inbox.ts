@@ -6,6 +6,7 @@
 // Source: promises O2 and O3; Erlang's selective receive.
 
 import { MessagePort, Worker } from 'node:worker_threads';
+import { isHello, isOffer } from './shapes.ts';
 import type { Hello, Offer } from './wire.ts';
 
 /** A port that offers come by. */
@@ -133,24 +134,4 @@ export function listenToThreads(): void {
 /** This thread hosts connection processes: it answers first contacts. */
 export function answerHellos(answer: (hello: Hello) => void): void {
   onHello = answer;
-}
-
-function own(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, key)?.value;
-}
-
-/** Anybody can post anything to a port: own data properties of the right kinds, or it is not an offer. */
-function isOffer(message: unknown): message is Offer {
-  return (
-    own(message, 'gunport:offer') === 1 &&
-    typeof own(message, 'id') === 'string' &&
-    typeof own(message, 'origin') === 'string' &&
-    typeof own(message, 'threadId') === 'number' &&
-    own(message, 'handshake') instanceof MessagePort
-  );
-}
-
-function isHello(message: unknown): message is Hello {
-  return own(message, 'gunport:hello') === 1 && own(message, 'lifeline') instanceof MessagePort;
 }

@@ -7,6 +7,7 @@
 
 import { MessageChannel, type MessagePort, threadId } from 'node:worker_threads';
 import type { GunportEventName } from './events/eventtypes.ts';
+import { isFromHost } from './shapes.ts';
 import type { DownRecord, FromHost, ToHost } from './wire.ts';
 
 /** What is told of a process that it watches. */
@@ -76,7 +77,8 @@ export function join(host: string, port: MessagePort, listens: SharedArrayBuffer
     listens: new Int32Array(listens),
     events,
   });
-  port.on('message', (message: FromHost) => {
+  port.on('message', (message: unknown) => {
+    if (!isFromHost(message)) return;
     if (message.type === 'eventRead') events.read();
     else hear(message);
   });

@@ -8,7 +8,8 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { HttpCast } from './httpwire.ts';
 import { shielded } from './listeners.ts';
 import type { SentFrames } from './sendwire.ts';
-import { packFrames, type SmallParcel, unpackNotice } from './smallwire.ts';
+import { isNotice } from './shapes.ts';
+import { packFrames, unpackNotice } from './smallwire.ts';
 import type { Cast, Notice } from './wire.ts';
 
 /** What a mailbox tells its connection. */
@@ -42,7 +43,9 @@ export class Mailbox {
   #recycled: Uint8Array[] = [];
   #casts: HttpCast[] = [];
   #castMemory: (ArrayBuffer | MessagePort)[] = [];
-  readonly #onMessage = (posted: Notice | SmallParcel): void => this.#reader.notice(unpackNotice(posted));
+  readonly #onMessage = (posted: unknown): void => {
+    if (isNotice(posted)) this.#reader.notice(unpackNotice(posted));
+  };
   #closed = false;
   /** What the port holds is all that will ever come. */
   #complete = false;
@@ -106,8 +109,8 @@ export class Mailbox {
 
   #takeLast(): void {
     for (let last = receiveMessageOnPort(this.#port); last; last = receiveMessageOnPort(this.#port)) {
-      const notice = unpackNotice(last.message);
-      shielded(() => this.#reader.notice(notice));
+      const { message } = last;
+      shielded(() => this.#onMessage(message));
     }
     this.#port.close();
   }

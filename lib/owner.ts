@@ -16,6 +16,7 @@ import { DownError, describe, GunportError, OptionError, OwnerError, TimeoutErro
 import { now } from './events/events.ts';
 import { tellHandover } from './events/handovers.ts';
 import { lay, lineTo } from './lifeline.ts';
+import { isFromTaker } from './shapes.ts';
 import type { Commit, ConnectionState, FromTaker, Offer } from './wire.ts';
 
 /** Who may be given a connection. */
@@ -76,10 +77,14 @@ export function transfer(
   const done = wait<void>('the hand-over', { timeout, signal }, (settle) => {
     interrupt = settle;
     const { port1: handshake, port2: far } = new MessageChannel();
-    handshake.on('message', (message: FromTaker) => {
+    handshake.on('message', (message: unknown) => {
+      if (!isFromTaker(message)) return; // Nobody's: the target may still adopt.
       if (message.type === 'refuse') {
         return settle(
-          new OwnerError('ERR_GUNPORT_REFUSED', `the target refused the connection: ${message.message}`),
+          new OwnerError(
+            'ERR_GUNPORT_REFUSED',
+            `the target refused the connection: ${message.message.slice(0, 200)}`,
+          ),
         );
       }
       try {

@@ -14,6 +14,7 @@ import { tellHandover } from './events/handovers.ts';
 import { inboxOf, type OfferSource, type Place } from './inbox.ts';
 import { join, knownHosts } from './lifeline.ts';
 import type { AnyStream } from './roster.ts';
+import { isCommit, portsIn } from './shapes.ts';
 import type { Commit, ConnectionState, FromTaker, Offer } from './wire.ts';
 import { WsStream } from './wsstream.ts';
 
@@ -185,7 +186,7 @@ class Taker<D> {
     }
     this.#pause();
     this.#handshake = handshake;
-    handshake.on('message', (message: Commit) => this.#commit(message, offer));
+    handshake.on('message', (message: unknown) => this.#hear(message, offer));
     // The giver has gone, or taken it back: nothing was given, the wait goes on.
     handshake.on('close', () => {
       if (this.#handshake !== handshake) return;
@@ -206,8 +207,19 @@ class Taker<D> {
     handshake?.close();
   }
 
-  #commit(message: Commit, { handshake, threadId: from }: Offer): void {
-    if (this.#handshake !== handshake) return;
+  /** Of another thread, whose code may be anybody's: what is no commit ends its offer, and nothing else. */
+  #hear(message: unknown, offer: Offer): void {
+    if (this.#handshake !== offer.handshake) return;
+    try {
+      if (isCommit(message)) return this.#commit(message, offer);
+    } catch {
+      // Of the shape of a commit, and there is no connection to be made of it: the same.
+    }
+    for (const port of portsIn(message)) port.close();
+    offer.handshake.close();
+  }
+
+  #commit(message: Commit, { threadId: from }: Offer): void {
     const { lifeline, listens, state, offered } = message;
     if (lifeline && listens) join(state.host, lifeline, listens);
     tellHandover(state.host, 'gunport:ownership:adopted', state.id, () => {

@@ -54,6 +54,7 @@ const HOUSE = `
   2 owner    lib/httpsettings.ts lib/cookies/cookies.ts
   2 owner    lib/advice.ts lib/mailbox.ts lib/monitor.ts lib/spawn.ts lib/watchdog.ts lib/lifeline.ts lib/inbox.ts
   2 owner    lib/contentsettings.ts lib/handlersettings.ts lib/ssereader.ts lib/events/events.ts lib/tls.ts lib/replies.ts lib/listeners.ts lib/down.ts lib/notices.ts lib/answers.ts lib/aborts.ts lib/nursery.ts lib/shared.ts lib/proxy-from-env.d.ts
+  2 owner    lib/shapes.ts
 
   4 process  workers/host.ts
   4 process  workers/process.ts

@@ -5,6 +5,7 @@
 // Source: Gun's gun_conns_sup: temporary children, never restarted.
 
 import type { Boot } from '../lib/bootwire.ts';
+import { toRecord } from '../lib/errors.ts';
 import type { HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
 import { Cookies } from './cookies/cookies.ts';
 import { shortenLastWords } from './lastwords.ts';
@@ -50,6 +51,20 @@ export default function host({ control, exitWord, listens, pulse, beatEvery }: B
       control.postMessage({ type: 'orphan', port, state } satisfies ThreadToHost, [port]),
   };
 
+  /** Another thread may have asked for it, with settings that none of our checks has seen. */
+  const begin = (message: HostToThread & { type: 'open' }, known: Settings): void => {
+    const { id, port } = message;
+    try {
+      processes.set(id, new ConnectionProcess(message, known, each));
+      beat.start();
+    } catch (error) {
+      port.close();
+      const cause = toRecord(error);
+      tell({ type: 'ended', id, reason: { kind: 'gave-up', message: 'it could not begin', cause } });
+      tell({ type: 'released', id });
+    }
+  };
+
   control.on('message', (message: HostToThread) => {
     switch (message.type) {
       case 'open': {
@@ -57,9 +72,7 @@ export default function host({ control, exitWord, listens, pulse, beatEvery }: B
         const known = settings[message.known];
         // They were told of before, or now: see lib/shared.ts.
         if (!known) throw new Error(`no settings are known at ${message.known}`);
-        processes.set(message.id, new ConnectionProcess(message, known, each));
-        beat.start();
-        return;
+        return begin(message, known);
       }
       case 'exit':
         leaving = true;
