@@ -17,7 +17,7 @@ import { type Address, resolveHost } from './lookup.ts';
 import { DialProbe } from './probes/dialprobe.ts';
 import type { Probe } from './probes/probe.ts';
 import { Reading } from './reading.ts';
-import { secureOptions } from './roads/secureoptions.ts';
+import { resumedFault, secureOptions } from './roads/secureoptions.ts';
 import type { Sink, Transport } from './socket.ts';
 
 /** The user's functions, loaded. */
@@ -170,6 +170,8 @@ class Dial implements Dialing {
 
   #up(socket: net.Socket): void {
     if (this.#state.name === 'done') return;
+    const fault = resumedFault(socket, this.#settings, this.#hooks);
+    if (fault) return this.#broke(fault);
     this.#state = { name: 'done' };
     clearTimeout(this.#timer);
     if (this.#settings.socketPath === undefined) socket.setNoDelay(this.#settings.noDelay);

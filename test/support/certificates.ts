@@ -18,6 +18,12 @@ export interface Certificates {
   readonly wrongHost: Pair;
   /** For localhost, until yesterday. */
   readonly expired: Pair;
+  /** For localhost, from tomorrow on. */
+  readonly future: Pair;
+  /** For localhost by its name, and for no address. */
+  readonly nameOnly: Pair;
+  /** For 127.0.0.1 and ::1, and for no name. */
+  readonly addressOnly: Pair;
   /** For localhost, signed by itself. */
   readonly selfSigned: Pair;
   /** Of a client that the authority knows. */
@@ -49,23 +55,26 @@ async function make(): Promise<Certificates> {
     ],
   });
   const ca = { key: authority.private, cert: authority.cert };
-  const server = async (
-    names: typeof HERE | { type: 2; value: string }[],
-    more: object = { ca },
-  ): Promise<Pair> => {
+  const server = async (names: readonly (typeof HERE)[number][], more: object = { ca }): Promise<Pair> => {
     const extensions = [
       { name: 'extKeyUsage' as const, serverAuth: true, clientAuth: true },
-      { name: 'subjectAltName' as const, altNames: names },
+      { name: 'subjectAltName' as const, altNames: [...names] },
     ];
-    const made = await generate(named(names[0]?.value ?? ''), { ...EC, extensions, ...more });
+    const [first] = names;
+    const name = first && 'value' in first ? first.value : 'an address';
+    const made = await generate(named(name), { ...EC, extensions, ...more });
     return { key: made.private, cert: made.cert };
   };
   const past = { notBeforeDate: new Date(Date.now() - 9 * DAY), notAfterDate: new Date(Date.now() - DAY) };
+  const later = { notBeforeDate: new Date(Date.now() + DAY), notAfterDate: new Date(Date.now() + 9 * DAY) };
   return {
     ca: authority.cert,
     localhost: await server(HERE),
     wrongHost: await server([{ type: 2, value: 'wrong.example' }]),
     expired: await server(HERE, { ca, ...past }),
+    future: await server(HERE, { ca, ...later }),
+    nameOnly: await server(HERE.slice(0, 1)),
+    addressOnly: await server(HERE.slice(1)),
     selfSigned: await server(HERE, {}),
     client: await server([{ type: 2, value: 'client.example' }]),
   };

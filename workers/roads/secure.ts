@@ -13,7 +13,7 @@ import { Reading } from '../reading.ts';
 import { giveSlab, sharedBuffer, takeSlab } from '../slabs.ts';
 import type { Sink, Transport } from '../socket.ts';
 import type { DialCallbacks, Hooks } from '../transport.ts';
-import { secureOptions } from './secureoptions.ts';
+import { resumedFault, secureOptions } from './secureoptions.ts';
 
 /** Bytes of one read for which new memory costs more than that of a slab which comes back. */
 const WORTH_BORROWING = 16 * 1024;
@@ -56,6 +56,8 @@ export class Secure {
     socket.on('close', closed);
     socket.once('secureConnect', () => {
       if (this.#state !== 'shaking') return;
+      const fault = resumedFault(socket, this.#leg, hooks);
+      if (fault) return broke(fault);
       this.#state = 'connected';
       clearTimeout(this.#timer);
       const reading = new Reading(above);
