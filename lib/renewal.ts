@@ -64,17 +64,19 @@ function ledTo(place: Place, settings: Settings, given: Settings): Settings {
   if (settings.hops.at(-1)?.kind === 'socks' && host.length > 255) {
     throw new OptionError(`renewal.url must have a host of at most 255 bytes for SOCKS, got ${host.length}`);
   }
-  const authorization = credentials && ['Authorization', basic(credentials, 'renewal.url')];
-  const { ws, http, socketPath } = settings;
+  const urlAuthorization = credentials && basic(credentials, 'renewal.url');
+  const authorization = urlAuthorization && ['Authorization', urlAuthorization];
+  const isElsewhere = host !== settings.host || port !== settings.port || secure !== !!settings.tls;
+  const { ws, http, socketPath } = isElsewhere ? withoutUser(settings) : settings;
   return {
     ...settings,
+    urlAuthorization: urlAuthorization ?? (isElsewhere ? undefined : settings.urlAuthorization),
     transport: socketPath !== undefined ? 'unix' : secure ? 'tls' : 'tcp',
     host,
     port,
     origin: `${webSocket ? 'ws' : 'http'}${secure ? 's' : ''}://${authority}`,
     authority,
-    // Where the options had no TLS, it verifies as it does by default.
-    tls: secure ? (given.tls ?? { rejectUnauthorized: true }) : undefined,
+    tls: secure ? tlsFor(place, given) : undefined,
     checkServerIdentity: secure ? given.checkServerIdentity : undefined,
     ws: {
       ...ws,
@@ -88,6 +90,27 @@ function ledTo(place: Place, settings: Settings, given: Settings): Settings {
       protocols: !secure && http.protocols.length > 1 ? ['http'] : http.protocols,
     },
   };
+}
+
+/** User name and password of a URL are for its own host and port, and for TLS where it says so: they go nowhere else. */
+function withoutUser(settings: Settings): Settings {
+  const { ws, http, urlAuthorization } = settings;
+  if (urlAuthorization === undefined) return settings;
+  const without = (headers: readonly string[]): readonly string[] =>
+    headers.filter((_, i) => {
+      const [name = '', value] = headers.slice(i - (i % 2), i - (i % 2) + 2);
+      return name.toLowerCase() !== 'authorization' || value !== urlAuthorization;
+    });
+  const headers = without(ws.headers);
+  return { ...settings, ws: { ...ws, headers }, http: { ...http, headers: without(http.headers) } };
+}
+
+/** Where the options had no TLS, it verifies as it does by default. A session is of the host that it was made with. */
+function tlsFor({ host, port }: Place, given: Settings): NonNullable<Settings['tls']> {
+  const { tls = { rejectUnauthorized: true } } = given;
+  if (!('session' in tls) || (host === given.host && port === given.port)) return tls;
+  const { session: _, ...rest } = tls;
+  return rest;
 }
 
 function withHeaders(http: HttpSettings, headers: readonly string[]): HttpSettings {

@@ -117,7 +117,7 @@ export function checkOpen(
 /** Written out: a literal with `...` at its beginning has a hidden class of its own for each name behind that, each time. */
 function settingsOf(
   given: Given,
-  { leg, hops, socketPath, socks }: Way,
+  { leg, hops, socketPath, socks, authorization }: Way,
   ws: WsSettings,
   connect: boolean,
 ): Settings {
@@ -128,6 +128,7 @@ function settingsOf(
     port: leg.port,
     origin: leg.origin,
     authority: leg.authority,
+    urlAuthorization: authorization,
     socketPath,
     localAddress: checkAddress(given['localAddress']),
     family: oneOf<0 | 4 | 6>(given, 'family', [0, 4, 6]),
@@ -163,6 +164,8 @@ interface Way {
   /** Its target is a SOCKS server: the far end is behind that. */
   readonly socks: boolean;
   readonly socketPath: string | undefined;
+  /** What the user name and password of the target's URL become. */
+  readonly authorization: string | undefined;
 }
 
 function checkWay(place: Place, given: Given, connect: boolean): Way {
@@ -181,7 +184,9 @@ function checkWay(place: Place, given: Given, connect: boolean): Way {
   if (socketPath !== undefined && (socks || proxies.length > 0)) {
     throw new OptionError('socketPath must be left out where there is a proxy');
   }
-  return { leg: road.leg, hops: [...proxies, ...road.hops], socks, socketPath };
+  // A SOCKS server's user is told to it, not to what is behind it.
+  const authorization = socks || !place.credentials ? undefined : basic(place.credentials, 'target');
+  return { leg: road.leg, hops: [...proxies, ...road.hops], socks, socketPath, authorization };
 }
 
 /** What wsUpgrade() comes down to. @internal */
@@ -214,12 +219,10 @@ function withHandler(ws: WsSettings, handling: CheckedHandler | undefined): WsSe
   return handling ? { ...ws, handler: handling.handler } : ws;
 }
 
-function standardWs(place: Place, { socks }: Way, connect: boolean): WsSettings {
-  // A SOCKS server's user is told to it, not to what is behind it.
-  const credentials = socks ? undefined : place.credentials;
+function standardWs(place: Place, { authorization }: Way, connect: boolean): WsSettings {
   return {
     path: place.path,
-    headers: credentials === undefined ? [] : ['Authorization', basic(credentials, 'target')],
+    headers: authorization === undefined ? [] : ['Authorization', authorization],
     subprotocols: [],
     compress: undefined,
     maxPayload: 104_857_600,

@@ -66,6 +66,7 @@ export interface Settings extends RetrySettings {
   readonly origin: string;
   /** The Host header's value. */
   readonly authority: string;
+  readonly urlAuthorization: string | undefined; // of its URL's user, among the headers: for that place only
   readonly socketPath: string | undefined;
   readonly localAddress: string | undefined;
   readonly family: 0 | 4 | 6;

@@ -174,6 +174,7 @@ describe('settings', () => {
         port: 80,
         origin: 'ws://a.example',
         authority: 'a.example',
+        urlAuthorization: undefined,
         socketPath: undefined,
         localAddress: undefined,
         family: 0,
