@@ -183,7 +183,9 @@ export function headerList(
   const list: string[] = [];
   for (const [name, content] of pairs(value, option)) {
     if (typeof name !== 'string' || !isToken(name)) {
-      throw new OptionError(`${option} must have tokens for names (RFC 9110 §5.6.2), got ${describe(name)}`);
+      // A whole line in the place of a name may have a password behind its colon.
+      const shown = typeof name === 'string' ? describe(name.split(':', 1)[0]) : describe(name);
+      throw new OptionError(`${option} must have tokens for names (RFC 9110 §5.6.2), got ${shown}`);
     }
     const lower = name.toLowerCase();
     if (owned.has(lower)) {

@@ -107,7 +107,9 @@ export function checkEndpoint(given: Given, name: string): Place {
   const bare = isIPv6(written) ? `[${written.replace(/%.*$/, '')}]` : written;
   const host = hostOf(bare);
   if (host === undefined) {
-    throw new OptionError(`${name}.host must be a host name or an IP address, got ${describe(asked)}`);
+    // Whoever takes a URL apart by hand may have left a password in it.
+    const shown = typeof asked === 'string' ? redacted(asked) : describe(asked);
+    throw new OptionError(`${name}.host must be a host name or an IP address, got ${shown}`);
   }
   return {
     ...{ scheme: secure ? 'https:' : 'http:', secure, webSocket: false },

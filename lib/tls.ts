@@ -59,7 +59,10 @@ export function checkTls(value: unknown, secure: boolean, name = 'tls'): Checked
   };
   for (const [whole, item] of Object.entries(given)) {
     const own = whole.slice(name.length + 1);
-    if (item !== undefined && !CHECKED_APART.has(own)) tls[own] = dataOf(item, whole, 0);
+    if (item === undefined || CHECKED_APART.has(own)) continue;
+    tls[own] = dataOf(item, whole, 0);
+    // Node would show what it is given instead.
+    if (SECRETS.has(own) && !isTextual(tls[own])) throw new OptionError(`${whole} must be text or bytes`);
   }
   const servername = tls['servername'];
   // RFC 6066 §3: "Literal IPv4 and IPv6 addresses are not permitted in HostName".
@@ -74,6 +77,10 @@ export function checkTls(value: unknown, secure: boolean, name = 'tls'): Checked
   const identity = `${name}.checkServerIdentity`;
   return { tls, checkServerIdentity: moduleReference(given[identity], identity) };
 }
+const SECRETS: ReadonlySet<string> = new Set([
+  ...['key', 'passphrase', 'pfx', 'session', 'sessionIdContext', 'cert', 'ca', 'crl', 'dhparam'],
+  ...['privateKeyEngine', 'privateKeyIdentifier'],
+]);
 const CHECKED_APART: ReadonlySet<string> = new Set(['rejectUnauthorized', 'checkServerIdentity']);
 
 /** A copy of plain data in memory of its own: cloning a small Buffer would send the pool it stands in, with its
@@ -96,6 +103,12 @@ function dataOf(value: unknown, name: string, depth: number): unknown {
       ? 'a function, which cannot cross threads'
       : `an ${typeof value} that is none`;
   throw new OptionError(`${name} must be data, got ${what}`);
+}
+
+/** Of what dataOf() has made. */
+function isTextual(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return value === undefined || typeof value === 'string';
+  return value instanceof Uint8Array || Object.values(value).every(isTextual);
 }
 
 function isPlain(value: object): boolean {
