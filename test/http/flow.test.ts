@@ -277,10 +277,10 @@ for (const road of ROADS) {
         await connection.info();
       }
       expect(sending.sent).to.be.at.least(BODY);
-      // All of it was dropped, and its end with it.
+      // What had come at each call was dropped: only what came behind the last one is left.
       let left = 0;
       for await (const chunk of stream) left += chunk.length;
-      expect(left).to.equal(0);
+      expect(left).to.be.below(BODY);
     });
 
     it('that takes a part now and then is given no more than that', async () => {
