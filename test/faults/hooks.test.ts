@@ -115,7 +115,7 @@ describe('a user’s function beside the socket', () => {
         let last: unknown;
         // What can be posted at all comes first.
         while (last !== 'b') last = ((await settles(feed.connection.await(feed))) as { data: unknown }).data;
-        await feed.close();
+        expect(await feed.close()).to.include({ wasClean: true });
       }
     });
 
@@ -125,9 +125,11 @@ describe('a user’s function beside the socket', () => {
       );
       const feed = await pool.connect(server.url, { handler });
       const api = feed.remote<{ throws(): unknown; gives(): unknown }>();
-      await settles(Promise.allSettled([api.throws()]));
+      const [thrown] = await settles(Promise.allSettled([api.throws()]));
+      expect(thrown?.status).to.equal('rejected');
+      // Given where it can be posted, else rejected: in any case settled.
       await settles(Promise.allSettled([api.gives()]));
-      await feed.close();
+      expect(await feed.close()).to.include({ wasClean: true });
     });
   }
 });
