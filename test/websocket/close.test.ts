@@ -226,6 +226,15 @@ describe('closing a WebSocket', () => {
       expect(await closing).to.include({ code: 1001, wasClean: true });
     });
 
+    for (const code of [1000, 1003, 1007, 1014, 3000, 4999]) {
+      it(`sends ${code}, at the edge of what may be sent (RFC 6455 §7.4)`, async () => {
+        const { feed, server } = await talk();
+        const told = untilClose(server);
+        void feed.close(code);
+        expect(await told).to.deep.equal([`close ${code}`]);
+      });
+    }
+
     it('takes only codes that may be sent (RFC 6455 §7.4)', async () => {
       const { feed } = await talk({ closingTimeout: 50 });
       for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1000.5, Number.NaN, '1000']) {
