@@ -275,12 +275,15 @@ describe('a request through a pool, on a bad day', () => {
   it('of a server that accepts and closes is told so, and the server is not hammered', async () => {
     const server = await keep(origin((talk) => talk.socket.destroy()));
     const one = pool({
-      queueTimeout: 500,
+      queueTimeout: 1_000,
       reopenDelay: 100,
       maxReopenDelay: 400,
       retry: 'idempotent',
       retries: 100,
     });
+    const good = await asked(echo);
+    // Its thread has begun: a busy machine takes longer for that than the queue waits.
+    await one.get(`${good.url}/w`, { queueTimeout: 10_000 }).text();
     const error = await one
       .get(server.url)
       .text()
@@ -288,8 +291,7 @@ describe('a request through a pool, on a bad day', () => {
     expect(error).to.include({ code: 'ERR_GUNPORT_TIMEOUT' });
     expect((error as Error).cause).to.include({ code: 'ERR_GUNPORT_CLOSED' });
     expect(server.talks.length).to.be.within(2, 12);
-    expect(only(one)).to.include({ state: 'degraded' });
-    const good = await asked(echo);
+    expect(one.authorities().find(({ state }) => state === 'degraded')).to.not.equal(undefined);
     expect(await one.get(`${good.url}/x`).text()).to.equal('/x');
     await until(() => server.open === 0);
   });
