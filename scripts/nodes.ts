@@ -8,15 +8,18 @@ import { fileURLToPath } from 'node:url';
 const USAGE = 'npm run nodes [version…], such as: npm run nodes 22 24';
 /** Units, and what depends on Node: sockets, threads, ports, TLS, HTTP/2. */
 const CORE = [
-  'protocol/**',
-  'workers/**',
-  'websocket/**',
+  'protocol/**/*',
+  'workers/**/*',
+  'websocket/**/*',
   'conformance/gunport',
-  'faults/{threads,watchdog,websocket}',
-  'http/{fetch,gun-tls,hostile-http2,http2-answers,rfc7230,rfc7540,uploads}',
-  'ownership/{failures,receive,state,targets,transfer}',
-  'scenarios/**',
-  '{deaths,mailbox,monitor,storm}',
+  ...['threads', 'watchdog', 'websocket'].map((file) => `faults/${file}`),
+  ...['fetch', 'gun-tls', 'hostile-http2', 'http2-answers', 'rfc7230', 'rfc7540', 'uploads'].map(
+    (file) => `http/${file}`,
+  ),
+  ...['failures', 'receive', 'state', 'targets', 'transfer'].map((file) => `ownership/${file}`),
+  'scenarios/**/*',
+  'security/**/*',
+  ...['deaths', 'mailbox', 'monitor', 'storm'],
 ].map((files) => `dist/test/${files}.test.js`);
 const MOCHA = fileURLToPath(new URL('../../node_modules/mocha/bin/mocha.js', import.meta.url));
 const PACKAGE = `node-${process.platform}-${process.arch}`;
