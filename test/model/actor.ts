@@ -3,9 +3,8 @@
 // is given is watched to its end; an old handle is looked at when it is given away.
 // Source: promises O1 to O4, S1, S2, M2.
 
-import type { Connection, WsStream } from '../../lib/index.ts';
+import type { Connection, receiveOwnership, WsStream } from '../../lib/index.ts';
 import type { OneStream } from '../support/onestream.ts';
-import type { Land } from './lands.ts';
 import { numberOf } from './network.ts';
 import type { Way } from './plan.ts';
 import { Watches } from './watches.ts';
@@ -20,27 +19,39 @@ interface Handle {
   closes: number;
 }
 
-/** What a run keeps of all its actors. */
-export interface Records {
-  readonly stream: OneStream;
-  /** Promises that have not settled, by what they are. */
-  readonly pending: Set<{ readonly what: string; readonly actor: Actor }>;
-  readonly transfers: Transfer[];
-  /** Numbers that were sent up. */
-  sent: number;
+/** Where an actor acts: a thread, of the model or a real one. */
+export interface Place {
+  readonly name: string;
+  readonly isAlive: boolean;
+  readonly receiveOwnership: typeof receiveOwnership;
+  run(callback: () => void): void;
 }
 
-interface Transfer {
-  readonly from: Actor;
-  readonly to: Actor;
+/** One hand-over, as its giver sees it. */
+export interface Transfer {
+  /** What goes along, by which its taker knows it. */
+  readonly data: unknown;
   readonly abort: AbortController;
   /** Undefined: under way. 'given', or the code it was rejected with. */
   verdict: string | undefined;
   received: boolean;
 }
 
+/** What a run keeps of all its actors. */
+export interface Records {
+  readonly stream: Pick<OneStream, 'owns' | 'gives' | 'keeps' | 'gave' | 'got' | 'ended' | 'wrong'>;
+  /** Promises that have not settled, by what they are. */
+  readonly pending: Set<{ readonly what: string; readonly actor: Actor }>;
+  /** A hand-over begins. */
+  offered(from: Actor, target: object): Transfer;
+  /** One has come here; undefined: its giver is in another thread. */
+  taken(data: unknown): Transfer | undefined;
+  /** Numbers that were sent up. */
+  sent: number;
+}
+
 export class Actor {
-  readonly land: Land;
+  readonly place: Place;
   readonly #records: Records;
   readonly #watches: Watches;
   #handle: Handle | undefined;
@@ -49,25 +60,30 @@ export class Actor {
   #reading: Handle | undefined;
   #inside: (() => void) | undefined;
   #unheard: (() => void) | undefined;
+  /** Hand-overs under way: one that may come about, and others that may not. */
+  readonly #under = new Set<Transfer>();
 
-  constructor(land: Land, records: Records) {
-    this.land = land;
+  constructor(place: Place, records: Records) {
+    this.place = place;
     this.#records = records;
-    this.#watches = new Watches(land, (what) => this.#wrong(what));
+    this.#watches = new Watches(place, (what) => this.#wrong(what));
   }
 
   get name(): string {
-    return this.land.name;
+    return this.place.name;
   }
   get owns(): boolean {
-    return this.#handle !== undefined && !this.#handle.given && this.land.thread.alive;
+    return this.#handle !== undefined && !this.#handle.given && this.place.isAlive;
+  }
+  get isReading(): boolean {
+    return this.#stop !== undefined;
   }
   get feed(): Feed | undefined {
     return this.owns ? this.#handle?.feed : undefined;
   }
 
   run(callback: () => void): void {
-    this.land.thread.call(callback);
+    this.place.run(callback);
   }
 
   /** It ends, however: within what its code has promised. */
@@ -91,12 +107,12 @@ export class Actor {
   }
 
   #wrong(what: string): void {
-    if (this.land.thread.alive) this.#records.stream.wrong(`${this.name}: ${what}`);
+    if (this.place.isAlive) this.#records.stream.wrong(`${this.name}: ${what}`);
   }
 
   /** It has a connection. */
   takes(feed: Feed, connection: Connection): void {
-    if (!this.land.thread.alive) return;
+    if (!this.place.isAlive) return;
     this.#records.stream.owns(this.name);
     const handle: Handle = { feed, connection, given: false, closes: 0 };
     this.#handle = handle;
@@ -117,7 +133,7 @@ export class Actor {
   // ── reading ───────────────────────────────────────────────────────────────────────────────────────────────
 
   #got(message: string | Uint8Array): void {
-    if (!this.land.thread.alive) return;
+    if (!this.place.isAlive) return;
     this.#records.stream.got(this.name, numberOf(message));
   }
 
@@ -129,10 +145,15 @@ export class Actor {
   }
 
   #over(handle: Handle, error: unknown): void {
-    if (!this.land.thread.alive) return;
+    if (!this.place.isAlive) return;
     const { code } = (error ?? {}) as { code?: unknown };
     if (handle.given || code === 'ERR_GUNPORT_NOT_OWNER' || code === 'ERR_GUNPORT_READING') return;
-    if (code === 'ERR_GUNPORT_TIMEOUT' || code === 'ERR_GUNPORT_TRANSFERRING') return;
+    if (
+      code === 'ERR_GUNPORT_TIMEOUT' ||
+      code === 'ERR_GUNPORT_ABORTED' ||
+      code === 'ERR_GUNPORT_TRANSFERRING'
+    )
+      return;
     this.#records.stream.ended(this.name, String(code ?? 'done'));
   }
 
@@ -144,6 +165,7 @@ export class Actor {
     this.#reading = handle;
     let left = count;
     let stopped = false;
+    const ends = new AbortController();
     const done = (): void => {
       if (this.#stop === stop) this.#stop = undefined;
     };
@@ -173,14 +195,14 @@ export class Actor {
       : feed[Symbol.asyncIterator]();
     stop = () => {
       stopped = true;
-      // Of two that wait, the second may be given a message before the first has seen its own.
-      if (way === 'await') return;
+      // Of two that wait, the second may be given a message before the first has seen its own: it is done when it has.
+      if (way === 'await') return ends.abort();
       done();
       void this.watch('return()', Promise.resolve(iterator.return?.()));
     };
     this.#stop = stop;
     const next = (): void => {
-      const promise = way === 'await' ? this.#await(handle) : iterator.next();
+      const promise = way === 'await' ? this.#await(handle, ends.signal) : iterator.next();
       const took = (result: IteratorResult<unknown>): void => {
         if (result.done && stopped) return way === 'await' ? done() : undefined;
         if (result.done) return over(undefined);
@@ -201,9 +223,9 @@ export class Actor {
     next();
   }
 
-  async #await(handle: Handle): Promise<IteratorResult<unknown>> {
+  async #await(handle: Handle, signal: AbortSignal): Promise<IteratorResult<unknown>> {
     for (;;) {
-      const notice = await handle.connection.await(handle.feed, { timeout: 2_000 });
+      const notice = await handle.connection.await(handle.feed, { timeout: 2_000, signal });
       if (notice.type !== 'ws') continue;
       if (notice.frame === 'close') return { done: true, value: undefined };
       return { done: false, value: notice.data };
@@ -220,44 +242,32 @@ export class Actor {
   // ── giving and taking ─────────────────────────────────────────────────────────────────────────────────────
 
   /** Offers it; `inside`: as soon as it has read one more. */
-  give(
-    to: Actor,
-    target: () => Parameters<Feed['transferOwnership']>[0],
-    timeout: number,
-    inside: boolean,
-  ): void {
-    if (!inside || !this.#stop) return this.#give(to, target(), timeout);
-    this.#inside = () => this.#give(to, target(), timeout);
+  give(target: Parameters<Feed['transferOwnership']>[0], timeout: number, inside: boolean): void {
+    if (!inside || !this.#stop) return this.#give(target, timeout);
+    this.#inside = () => this.#give(target, timeout);
   }
 
-  #give(to: Actor, target: Parameters<Feed['transferOwnership']>[0], timeout: number): void {
+  #give(target: Parameters<Feed['transferOwnership']>[0], timeout: number): void {
     const handle = this.#handle;
     if (!handle || handle.given) return;
-    const { stream, transfers } = this.#records;
-    const transfer: Transfer = {
-      from: this,
-      to,
-      abort: new AbortController(),
-      verdict: undefined,
-      received: false,
-    };
-    const id = transfers.push(transfer) - 1;
-    const second = transfers.some(
-      (one) => one !== transfer && one.from === this && one.verdict === undefined,
-    );
-    if (!second) stream.gives(this.name);
-    const options = { timeout, data: id, signal: transfer.abort.signal };
+    const { stream } = this.#records;
+    const transfer = this.#records.offered(this, target);
+    if (this.#under.size === 0) stream.gives(this.name);
+    this.#under.add(transfer);
+    const options = { timeout, data: transfer.data, signal: transfer.abort.signal };
     const given = handle.feed.transferOwnership(target, options).then(
       () => {
         // What a thread still does in the midst of its death nobody sees.
-        if (!this.land.thread.alive) return;
+        if (!this.place.isAlive) return;
         transfer.verdict = 'given';
+        this.#under.delete(transfer);
         stream.gave(this.name);
         this.#given(handle);
       },
       (error: unknown) => {
-        if (!this.land.thread.alive) return;
+        if (!this.place.isAlive) return;
         const { code } = error as { code?: string };
+        this.#under.delete(transfer);
         transfer.verdict = code ?? String(error);
         if (transfer.received) this.#wrong(`a hand-over was taken, and rejects with ${code}`);
         const wasSecond = code === 'ERR_GUNPORT_TRANSFERRING' || code === 'ERR_GUNPORT_NOT_OWNER';
@@ -266,7 +276,7 @@ export class Actor {
           this.#wrong('it does not own what was not given');
       },
     );
-    void this.watch(`transfer ${id}`, given);
+    void this.watch('transferOwnership()', given);
   }
 
   /** What is left of a handle that was given away. */
@@ -297,16 +307,15 @@ export class Actor {
       if (how === 'throws') throw new Error('no');
       return how === 'waits';
     };
-    const options = { source, accept, signal: ends } as Parameters<Land['lib']['receiveOwnership']>[0];
-    const taking = this.land.lib.receiveOwnership(options).then(
+    const options = { source, accept, signal: ends } as Parameters<Place['receiveOwnership']>[0];
+    const taking = this.place.receiveOwnership(options).then(
       ({ feed, connection, data }) => {
-        if (!this.land.thread.alive) return;
-        const transfer = this.#records.transfers[data as number];
+        if (!this.place.isAlive) return;
+        const transfer = this.#records.taken(data);
         if (transfer) transfer.received = true;
         if (transfer?.verdict !== undefined && transfer.verdict !== 'given') {
           this.#wrong(`it takes what was not given: ${transfer.verdict}`);
         }
-        if (transfer?.from.land.thread.alive === false) this.#records.stream.died();
         this.takes(feed, connection);
       },
       (error: unknown) => {

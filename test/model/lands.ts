@@ -2,6 +2,7 @@
 // Made once by run.ts; lent to each run by stage.ts. Invariant: each thread has a copy of lib/ of its own, as it would;
 // main lives on from run to run with its pool, and the others have a new life for each.
 
+import type { Place } from './actor.ts';
 import { type HostCode, hosts } from './hosts.ts';
 import { FakeWorker } from './worker.ts';
 import { type ModelThread, world } from './world.ts';
@@ -17,12 +18,27 @@ interface Loaded {
 }
 
 /** A thread that may own. */
-export interface Land {
+export class Land implements Place {
   readonly name: string;
   readonly thread: ModelThread;
-  readonly lib: Lib;
+  readonly receiveOwnership: Lib['receiveOwnership'];
   /** As main knows it; undefined: it is main. */
   readonly worker: FakeWorker | undefined;
+
+  constructor(name: string, thread: ModelThread, lib: Lib, worker?: FakeWorker) {
+    this.name = name;
+    this.thread = thread;
+    this.receiveOwnership = lib.receiveOwnership;
+    this.worker = worker;
+  }
+
+  get isAlive(): boolean {
+    return this.thread.alive;
+  }
+
+  run(callback: () => void): void {
+    this.thread.call(callback);
+  }
 }
 
 async function load(name: string, query: string): Promise<Loaded> {
@@ -49,7 +65,7 @@ export class Lands {
     const thread = world.thread('main');
     thread.inbox.push(...main.inbox);
     FakeWorker.isMain(thread);
-    this.#main = { name: 'main', thread, lib: main.lib, worker: undefined };
+    this.#main = new Land('main', thread, main.lib);
     this.#codes = codes;
     let pool: InstanceType<Lib['Pool']> | undefined;
     thread.call(() => {
@@ -80,7 +96,7 @@ export class Lands {
         worker = new FakeWorker(name, shim, inbox);
       });
       const made = worker as unknown as FakeWorker; // Made just now.
-      return { name, thread: made.thread, lib, worker: made };
+      return new Land(name, made.thread, lib, made);
     });
     world.settle();
     return [this.#main, ...this.#others];

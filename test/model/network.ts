@@ -157,7 +157,7 @@ export class Peer {
 }
 
 /** What a number is as a payload of at least `size` bytes. */
-function payloadOf(number: number, size: number): Buffer {
+export function payloadOf(number: number, size: number): Buffer {
   return Buffer.from(textOf(number, size), 'latin1');
 }
 

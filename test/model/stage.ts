@@ -4,7 +4,7 @@
 
 import type { Connection, WsStream } from '../../lib/index.ts';
 import { OneStream } from '../support/onestream.ts';
-import { Actor, type Records } from './actor.ts';
+import { Actor, type Records, type Transfer } from './actor.ts';
 import { hosts } from './hosts.ts';
 import type { Land, Lands } from './lands.ts';
 import { network } from './network.ts';
@@ -21,11 +21,26 @@ interface Deaf {
   readonly port: FakePort;
 }
 
+interface Handed extends Transfer {
+  readonly from: Actor;
+  readonly to: Actor | undefined;
+}
+
 class Run {
   readonly #plan: Plan;
-  readonly #lands: Lands;
+  readonly #pool: Lands['pool'];
+  readonly #lands = new Map<Actor, Land>();
   readonly #stream = new OneStream(network.arrived);
-  readonly #records: Records = { stream: this.#stream, pending: new Set(), transfers: [], sent: 0 };
+  readonly #transfers: Handed[] = [];
+  readonly #records: Records = {
+    stream: this.#stream,
+    pending: new Set(),
+    sent: 0,
+    offered: (from, target) => this.#offered(from, target),
+    taken: (data) => this.#taken(data as number),
+  };
+  /** Whom a target stands for. */
+  readonly #targets = new WeakMap<object, Actor>();
   readonly #actors: readonly Actor[];
   readonly #ends = new AbortController();
   readonly #ports: FakePort[] = [];
@@ -43,8 +58,12 @@ class Run {
 
   constructor(plan: Plan, lands: Lands) {
     this.#plan = plan;
-    this.#lands = lands;
-    this.#actors = lands.begin().map((land) => new Actor(land, this.#records));
+    this.#pool = lands.pool;
+    this.#actors = lands.begin().map((land) => {
+      const actor = new Actor(land, this.#records);
+      this.#lands.set(actor, land);
+      return actor;
+    });
   }
 
   get violations(): readonly string[] {
@@ -62,7 +81,7 @@ class Run {
 
   play(): void {
     const { rehome, flow, rude, steps } = this.#plan;
-    const { pool } = this.#lands;
+    const pool = this.#pool;
     network.isRude = rude;
     this.#main.run(() => {
       const options = { flow, onOwnerDown: rehome ? 'rehome' : 'shutdown' } as const;
@@ -98,7 +117,8 @@ class Run {
     world.settle(world.now + 6_000);
     const owner = this.#owner;
     if (owner && reads) {
-      owner.run(() => owner.credit(1_000_000));
+      // Who closes it need not wait for what has no credit.
+      if (end !== 'close' && end !== 'connection') owner.run(() => owner.credit(1_000_000));
       owner.run(() => owner.read('iterator', Number.POSITIVE_INFINITY));
     }
     world.settle(world.now + 40_000);
@@ -119,16 +139,16 @@ class Run {
 
   #check(): void {
     const stream = this.#stream;
-    const { pending, transfers, sent } = this.#records;
+    const { pending, sent } = this.#records;
     for (const { what, actor } of pending) {
-      if (actor.land.thread.alive) stream.wrong(`${what} never settles`);
+      if (actor.place.isAlive) stream.wrong(`${what} never settles`);
     }
-    for (const [id, { verdict, received, to }] of transfers.entries()) {
-      if (verdict === 'given' && !received && to.land.thread.alive)
+    for (const [id, { verdict, received, to }] of this.#transfers.entries()) {
+      if (verdict === 'given' && !received && to?.place.isAlive)
         stream.wrong(`transfer ${id} was given to nobody`);
     }
-    for (const actor of this.#actors) if (actor.land.thread.alive) actor.check();
-    const { connections } = this.#lands.pool.info();
+    for (const actor of this.#actors) if (actor.place.isAlive) actor.check();
+    const { connections } = this.#pool.info();
     if (connections > 0) stream.wrong('its process does not end');
     if (this.#plan.reads && !this.#isCut) {
       if (!this.#isEnded) stream.complete();
@@ -208,7 +228,7 @@ class Run {
       case 'give':
         return owner && this.#give(owner, step);
       case 'abort':
-        return this.#records.transfers.at(-1)?.from.run(() => this.#records.transfers.at(-1)?.abort.abort());
+        return this.#transfers.at(-1)?.from.run(() => this.#transfers.at(-1)?.abort.abort());
       case 'close':
         return this.#close(step.how);
       case 'watch':
@@ -230,23 +250,40 @@ class Run {
   #give(owner: Actor, { to, road, taker, timeout, inside }: Step & { do: 'give' }): void {
     const target = this.#actors[to];
     if (!target) return;
-    const way = this.#way(owner, target, road);
-    const { source, post } = way;
+    const { source, post } = this.#way(owner, target, road);
+    this.#targets.set(post, target);
     if (taker === 'closed' && road === 'port' && source instanceof FakePort) target.run(() => source.close());
     else if (taker === 'deaf') {
       if (source instanceof FakePort) this.#deaf.push({ actor: target, port: source });
     } else if (taker !== 'closed') target.run(() => target.wait(source, taker, this.#ends.signal));
-    owner.run(() => owner.give(target, () => post as never, timeout, inside));
+    owner.run(() => owner.give(post as never, timeout, inside));
   }
 
   /** How an offer gets from one to the other. */
-  #way(from: Actor, to: Actor, road: 'port' | 'thread' | 'worker'): { source: unknown; post: unknown } {
-    if (road === 'thread') return { source: undefined, post: { threadId: to.land.thread.id } };
-    if (road === 'worker' && from === this.#main && to.land.worker) {
-      return { source: to.land.worker.parentPort, post: to.land.worker };
+  #way(from: Actor, to: Actor, road: 'port' | 'thread' | 'worker'): { source: unknown; post: object } {
+    const [near, far] = [from, to].map((actor) => this.#lands.get(actor) as Land); // Each has one.
+    const { thread, worker } = far as Land;
+    if (road === 'thread') return { source: undefined, post: { threadId: thread.id } };
+    if (road === 'worker' && from === this.#main && worker) {
+      return { source: worker.parentPort, post: worker };
     }
-    const [near, far] = this.#channel(from.land, to.land);
-    return { source: far, post: near };
+    const [port, other] = this.#channel(near as Land, far as Land);
+    return { source: other, post: port };
+  }
+
+  #offered(from: Actor, target: object): Transfer {
+    const nothing = { verdict: undefined, received: false };
+    const data = this.#transfers.length;
+    const to = this.#targets.get(target);
+    const handed: Handed = { from, to, data, abort: new AbortController(), ...nothing };
+    this.#transfers.push(handed);
+    return handed;
+  }
+
+  #taken(data: number): Transfer | undefined {
+    const handed = this.#transfers[data];
+    if (handed?.from.place.isAlive === false) this.#stream.died();
+    return handed;
   }
 
   #channel(from: Land, to: Land): [FakePort, FakePort] {
@@ -291,8 +328,8 @@ class Run {
   }
 
   #killActor(actor: Actor, posts: number): void {
-    const { thread } = actor.land;
-    if (!thread.alive) return;
+    const thread = this.#lands.get(actor)?.thread;
+    if (!thread?.alive) return;
     this.#isCut = true;
     this.#isLossy = true;
     this.#credited = false;

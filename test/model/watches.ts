@@ -2,7 +2,7 @@
 // Held by actor.ts. Invariant: exactly one Down, or undefined and never one. Source: promises M1, M2, O6.
 
 import type { Connection, Monitor } from '../../lib/index.ts';
-import type { Land } from './lands.ts';
+import type { Place } from './actor.ts';
 
 interface Watch {
   readonly connection: Connection;
@@ -16,12 +16,12 @@ interface Watch {
 }
 
 export class Watches {
-  readonly #land: Land;
+  readonly #place: Place;
   readonly #wrong: (what: string) => void;
   readonly #all: Watch[] = [];
 
-  constructor(land: Land, wrong: (what: string) => void) {
-    this.#land = land;
+  constructor(place: Place, wrong: (what: string) => void) {
+    this.#place = place;
     this.#wrong = wrong;
   }
 
@@ -29,7 +29,7 @@ export class Watches {
   add(connection: Connection, keep: boolean): Promise<void> {
     let watch: Watch | undefined;
     const heard = (): void => {
-      if (!watch || !this.#land.thread.alive) return;
+      if (!watch || !this.#place.isAlive) return;
       if (++watch.downs > 1) this.#wrong('a second Down');
       if (watch.flushed) this.#wrong('a Down after demonitor with flush');
     };
