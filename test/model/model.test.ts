@@ -6,7 +6,7 @@ import { assertPlayed, playPlans } from './modelling.ts';
 /** Plans in the suite; `npm run soak model` plays 100 000. */
 const PLANS = Number(process.env['GUNPORT_MODEL'] ?? 4_000);
 /** A fault must be seen within so many. */
-const FOUND_WITHIN = 2_000;
+const FOUND_WITHIN = 10_000;
 
 describe('the model: real owners, takers and processes on ports, clocks and sockets that are none', function () {
   this.timeout(300_000);
