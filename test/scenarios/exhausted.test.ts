@@ -19,7 +19,9 @@ const NO_THREAD = 'ConnectionError ERR_GUNPORT_THREAD connect';
 const NOBODY = 50_000 + (process.pid % 10_000);
 const asNobody = ['setpriv', `--reuid=${NOBODY}`, '--clear-groups'] as const;
 /** Only root may become another, who must be able to read what he runs. */
-const mayBeNobody = succeeds(...asNobody, 'test', '-r', fileURLToPath(GUNPORT));
+const mayBeNobody =
+  succeeds(...asNobody, 'test', '-r', fileURLToPath(GUNPORT)) &&
+  succeeds(...asNobody, process.execPath, '--version');
 
 function succeeds(command: string, ...args: string[]): boolean {
   return spawnSync(command, args).status === 0;
