@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import { expect } from 'chai';
-import { type Message, receiveReply, type WsStream } from '../../lib/index.ts';
+import { type Message, receiveReply } from '../../lib/index.ts';
 import {
   arrived,
   drain,
@@ -90,7 +90,7 @@ describe('manual flow of a WebSocket (Gun flow)', () => {
 
   it('keeps nothing waiting that is asked for when its end was not heard of yet (S1)', async () => {
     // Its process ends, and holds what nobody has asked for; on a busy machine this thread may hear of it too soon.
-    const ended = async (): Promise<WsStream> => {
+    const ended = async (): Promise<Awaited<ReturnType<typeof talk>>['feed']> => {
       const { feed, server } = await talk({ flow: 1, closingTimeout: 20 });
       server.send(Buffer.concat([numbers(0, 3), frame(0x88)]));
       expect((await server.read()).opcode).to.equal(8);

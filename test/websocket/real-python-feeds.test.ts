@@ -98,10 +98,10 @@ for (const library of LIBRARIES) {
       }
       order(feed, { act: 'ping', data: 'back' });
       expect(await take(feed, 1)).to.deep.equal(['ponged back']);
-      // One that has only begun to listen may lose one more on a busy machine.
-      expect(heard).to.have.lengthOf.within(4, 8);
-      const kinds = heard.map((one) => one.split(' ')[0]);
-      expect(kinds).to.deep.equal(kinds.map((_, i) => (i % 2 === 0 ? 'down' : 'up')));
+      expect(heard.filter((one) => one.startsWith('up'))).to.have.lengthOf(2);
+      // A server that has only begun to listen may lose one before its upgrade.
+      expect(heard.filter((one) => one.startsWith('down')).length).to.be.within(2, 6);
+      expect(heard.at(-1)).to.match(/^up/);
     });
   });
 }
