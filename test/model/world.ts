@@ -313,7 +313,7 @@ export class World {
       if (!thread) return real.on.call(process, name, listener as never);
       if (name === 'exit') thread.exits.push(listener as () => void);
       else if (name === 'workerMessage') thread.inbox.push(listener as (typeof thread.inbox)[number]);
-      else return real.on.call(process, name, listener as never);
+      // Other events are of a process that is none: nobody hears of them.
       return process;
     }) as typeof process.on;
     process.exit = ((code?: number) => {
