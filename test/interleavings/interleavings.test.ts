@@ -1,3 +1,4 @@
+import { expect } from 'chai';
 import fc from 'fast-check';
 import { plans, tellPlan } from '../model/plan.ts';
 import { seedOf } from '../support/chance.ts';
@@ -21,7 +22,7 @@ describe('real threads, asked for anything in any order', function () {
   it(`keep the promises in ${PLANS} plans, seed ${seed} (O1 to O8, S1, S2, M1, M2)`, async () => {
     const law = fc.asyncProperty(plans, async (plan) => {
       const wrong = await company.play(plan);
-      if (wrong.length > 0) throw new Error(`${wrong.join('\n')}\n${tellPlan(plan)}`);
+      expect(wrong, tellPlan(plan)).to.deep.equal([]);
     });
     const path = process.env['GUNPORT_PATH'];
     const until = { interruptAfterTimeLimit: PATIENCE, markInterruptAsFailure: false };
