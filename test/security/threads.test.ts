@@ -187,6 +187,10 @@ describe('a hostile thread', () => {
     );
     await on.feed.transferOwnership({ threadId: on.b.threadId });
     await taken;
+    // Both heard what was no rubbish, in the midst of it.
+    expect(() => on.feed.send('mine?'))
+      .to.throw()
+      .with.property('code', 'ERR_GUNPORT_NOT_OWNER');
   });
 
   it('that has a life line to the host may say anything on it, and ask for nothing that is not its own', async () => {
