@@ -64,9 +64,7 @@ const KINDS: ReadonlySet<string> = new Set(['async', 'tcp', 'pipe', 'udp', 'proc
 
 /** What the loops of main, and of all threads that it has started, hold open: counted by kind. Source: process.report. */
 export function handles(): Record<string, number> {
-  if (!process.report) throw new Error('this Node makes no reports');
-  Object.assign(process.report, { excludeNetwork: true }); // @types/node 20 leaves it out.
-  const { libuv, workers } = process.report.getReport() as unknown as Report;
+  const { libuv, workers } = report();
   const found: Record<string, number> = {};
   const add = (all: Report['libuv'], where: string): void => {
     for (const { type } of all) {
@@ -80,8 +78,26 @@ export function handles(): Record<string, number> {
   return found;
 }
 
+/** What each thread that main has started is doing: its stack, and its sockets. */
+export function doings(): string {
+  const { workers } = report();
+  const all = workers.map(({ header, javascriptStack: { message, stack }, libuv }) => {
+    const sockets = libuv.filter(({ type }) => type === 'tcp').map((socket) => JSON.stringify(socket));
+    return [`thread ${header.threadId}: ${message ?? ''}`, ...(stack ?? []), ...sockets].join('\n    ');
+  });
+  return all.join('\n');
+}
+
+function report(): Report {
+  if (!process.report) throw new Error('this Node makes no reports');
+  Object.assign(process.report, { excludeNetwork: true }); // @types/node 20 leaves it out.
+  return process.report.getReport() as unknown as Report;
+}
+
 /** What is used of Node's. */
 interface Report {
+  readonly header: { readonly threadId?: number };
+  readonly javascriptStack: { readonly message?: string; readonly stack?: readonly string[] };
   readonly libuv: readonly { readonly type: string }[];
   readonly workers: readonly Report[];
 }

@@ -9,7 +9,8 @@ import { httpStorm } from '../../support/httpstorm.ts';
 import { rejection } from '../../support/tracker.ts';
 import { tunnelStorm } from '../../support/tunnelstorm.ts';
 import { readBody } from './body.ts';
-import { excused, one, type Random, SPEAKS, type Stage, way } from './stage.ts';
+import { doings } from './measure.ts';
+import { BOUND, excused, one, type Random, SPEAKS, type Stage, way } from './stage.ts';
 
 /** What is sent comes back. */
 export async function echo(stage: Stage, random: Random): Promise<void> {
@@ -114,7 +115,9 @@ export async function authorities(stage: Stage, random: Random): Promise<void> {
   const since = performance.now();
   const { origin, options } = way(stage, one(random, SPEAKS));
   const scope = String(random(3));
-  stage.pool.configure(origin, { scope, connection: options, maxConnections: 3, reopenDelay: 5 });
+  // Where threads start slowly, and are killed as soon as they have, it may be long until a connection is up.
+  const patience = { queueTimeout: BOUND / 2, reopenDelay: 5, maxReopenDelay: 500 };
+  stage.pool.configure(origin, { scope, connection: options, maxConnections: 3, ...patience });
   const ask = async (): Promise<void> => {
     const size = random(50_000);
     stage.ledger.count('requests');
@@ -127,7 +130,9 @@ export async function authorities(stage: Stage, random: Random): Promise<void> {
     const error = await rejection(ask());
     if (error && !excused(stage, error, since)) {
       const [authorities, threads] = [stage.pool.authorities(), stage.pool.info().threads];
-      throw new Error(`${String(error)}; ${JSON.stringify({ authorities, threads })}`, { cause: error });
+      throw new Error(`${String(error)}; ${JSON.stringify({ authorities, threads })}\n${doings()}`, {
+        cause: error,
+      });
     }
   });
   await stage.tracker.note('by authority of all', Promise.all(all));

@@ -12,12 +12,12 @@ import type { BodyBaton } from './body.ts';
 import type { Journeys } from './feeds.ts';
 import { counts, type Sample } from './flatness.ts';
 import type { Lanes } from './lanes.ts';
-import { type Held, handles, held, whole } from './measure.ts';
+import { doings, type Held, handles, held, whole } from './measure.ts';
 import { CHANNEL, type Probed } from './probe-lookup.ts';
 import { BOUND, type Stage, way } from './stage.ts';
 
-/** How long what differs may take to go, in milliseconds. */
-const SETTLING = 6_000;
+/** How long what differs may take to go, in milliseconds: longer than an offer waits that was lost in a dying thread. */
+const SETTLING = 15_000;
 
 /** Stops, counts, and goes on. `first`: what it must be like. */
 export async function rest(
@@ -68,7 +68,7 @@ async function settled(measured: () => Promise<Sample>, first: Sample | undefine
 export async function until(isSo: () => boolean, otherwise: () => string): Promise<void> {
   const end = performance.now() + BOUND;
   while (!isSo()) {
-    if (performance.now() > end) throw new Error(`hung: ${otherwise()}`);
+    if (performance.now() > end) throw new Error(`hung: ${otherwise()}\n${doings()}`);
     await pause(5);
   }
 }
