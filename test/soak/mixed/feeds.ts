@@ -113,7 +113,7 @@ export class Journeys {
     const owner = ledger.ownerOf(page);
     const { threadId } = connection;
     if (['normal', 'shutdown'].includes(kind)) return;
-    if (kind === 'owner-gone' && ledger.isStruck(owner)) return;
+    if (kind === 'owner-gone' && ledger.hasDeadOwner(page)) return;
     if (['exit', 'uncaught', 'terminated'].includes(kind) && ledger.isStruck(threadId)) return;
     fail(
       `page ${page} ended with ${kind}: owner ${owner}, thread ${threadId}, ${String(connection.lastError)}`,

@@ -38,7 +38,9 @@ const GAP = 2;
 const OWNER = 3;
 /** 1: its owner has begun to end it. */
 const LEFT = 4;
-const PAGE = 5;
+/** Thread that it was last offered to: it may have died with it before it could say so. */
+const HEIR = 5;
+const PAGE = 6;
 /** Of feeds that can be told apart. */
 export const PAGES = 4_096;
 const RESTING = 16;
@@ -106,6 +108,13 @@ export class Ledger {
   }
   ownerOf(page: number): number {
     return Atomics.load(this.#words, this.#at(page) + OWNER);
+  }
+  offered(page: number, threadId: number): void {
+    Atomics.store(this.#words, this.#at(page) + HEIR, threadId);
+  }
+  /** Whoever has it, or may have it, was struck. */
+  hasDeadOwner(page: number): boolean {
+    return [OWNER, HEIR].some((word) => this.isStruck(Atomics.load(this.#words, this.#at(page) + word)));
   }
   leave(page: number): void {
     this.#words[this.#at(page) + LEFT] = 1;

@@ -165,6 +165,7 @@ class Turn implements Holder {
     const { seed, ...rest } = this.#baton;
     const data: Baton = { ...rest, seed: seed + 1, hops: rest.hops - 1 };
     const { to, threadId } = this.#ground.target(random, home);
+    ledger.offered(this.#baton.page, threadId);
     const roads = { deaf, refused, target: () => to };
     this.#giving = true;
     const also = fault ? KILLED : [...KILLED, LATE_OFFER];
