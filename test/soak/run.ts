@@ -52,7 +52,8 @@ async function runInside(): Promise<void> {
     env: { ...process.env, [INSIDE]: '1', MALLOC_ARENA_MAX: '2' },
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
-  const [code] = (await once(child, 'exit')) as [number | null];
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (signal) say(`✖ killed by ${signal}`);
   process.exit(code ?? 1);
 }
 
