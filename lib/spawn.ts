@@ -15,7 +15,7 @@ import {
 import { Piscina } from 'piscina';
 import type { Boot } from './bootwire.ts';
 import { portsOf } from './cookies/cookiewire.ts';
-import { ConnectionError, describe, GunportError, toRecord } from './errors.ts';
+import { ConnectionError, GunportError, toRecord } from './errors.ts';
 import { ToldSettings } from './shared.ts';
 import type { ConnectionState, DownRecord, HostToThread, Settings, ThreadToHost } from './wire.ts';
 
@@ -224,10 +224,14 @@ export class Thread {
       // No thread came of it: what its loop needs could not be had (EMFILE), which the constructor does not tell.
       if (cause.code === 'ERR_WORKER_INIT_FAILED') return noThread(value);
       const outOfMemory = cause.code === 'ERR_WORKER_OUT_OF_MEMORY';
-      const text = value instanceof Error ? value.message : describe(value);
       return outOfMemory
-        ? { kind: 'out-of-memory', message: `its thread ran out of memory: ${text}`, exitCode, cause }
-        : { kind: 'uncaught', message: `uncaught in its thread: ${text}`, exitCode, cause };
+        ? {
+            kind: 'out-of-memory',
+            message: `its thread ran out of memory: ${cause.message}`,
+            exitCode,
+            cause,
+          }
+        : { kind: 'uncaught', message: `uncaught in its thread: ${cause.message}`, exitCode, cause };
     }
     if (this.#leaving && !this.#terminating)
       return { kind: 'shutdown', message: 'its pool was closed', exitCode };

@@ -5,7 +5,7 @@
 
 import { integer, LONGEST, moduleReference, own, parseUrl } from '../checks.ts';
 import type { PooledOptions } from '../default.ts';
-import { describe, OptionError } from '../errors.ts';
+import { asError, describe, OptionError } from '../errors.ts';
 import type { ModuleReference } from '../options.ts';
 import type { RetryPolicy } from '../protocol/retry.ts';
 import type { Adapter, AdapterFactory, LogLevel } from '../session/adapter.ts';
@@ -148,7 +148,7 @@ function cloned(options: unknown): unknown {
   try {
     return structuredClone(options);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : describe(cause);
+    const why = asError(cause).message;
     throw new OptionError(`adapter.options must be data that can be cloned: ${why}`, { cause });
   }
 }

@@ -4,7 +4,7 @@
 // request; each handler is told of the end once; what leaves is memory of its own.
 // Source: gun_content_handler; promises M1 and S2.
 
-import { describe, type GunportError, StreamError } from '../../lib/errors.ts';
+import { asError, describe, type GunportError, StreamError } from '../../lib/errors.ts';
 import type { ContentSettings, HandlerSettings } from '../../lib/httpwire.ts';
 import { load, type UserFunction } from '../../lib/modules.ts';
 import { countOfEvents, type SentEvents } from '../../lib/sentevents.ts';
@@ -116,7 +116,7 @@ function guarded(what: string, run: () => unknown): unknown {
   try {
     return run();
   } catch (cause) {
-    throw failed(`${what} threw: ${cause instanceof Error ? cause.message : describe(cause)}`, cause);
+    throw failed(`${what} threw: ${asError(cause).message}`, cause);
   }
 }
 
