@@ -45,7 +45,7 @@ async function passes(version: string): Promise<boolean> {
     process.stdout.write(`node ${version}: no binary, of the package ${PACKAGE}, could be had\n`);
     return false;
   }
-  const output = await run(node, [
+  const output = await run(node.path, [
     MOCHA,
     ...['--no-config', '--enable-source-maps', '--timeout', '5000', '--parallel', '--jobs', '2'],
     ...['--require', './dist/test/support/hooks.js', '--reporter', './dist/test/support/reporter.js'],
@@ -54,20 +54,27 @@ async function passes(version: string): Promise<boolean> {
   const last = output.text.trimEnd().split('\n').at(-1) ?? '';
   const good = output.code === 0 && /^[1-9]\d* passed, 0 failed/.test(last);
   if (!good) process.stdout.write(output.text);
-  const { stdout } = spawnSync(node, ['--version'], { encoding: 'utf8' });
-  process.stdout.write(`node ${stdout.trim().slice(1)}: ${last}\n`);
+  process.stdout.write(`node ${node.version}: ${last}\n`);
   return good;
 }
 
-/** Where its binary is. */
-function binary(version: string): string | undefined {
+/** Where its binary is, and which version that has. */
+function binary(version: string): { readonly path: string; readonly version: string } | undefined {
   const { status, stdout } = spawnSync(
     'npm',
-    ['exec', '--yes', `--package=${PACKAGE}@${version}`, '--', 'node', '-p', 'process.execPath'],
+    [
+      'exec',
+      '--yes',
+      `--package=${PACKAGE}@${version}`,
+      '--',
+      'node',
+      '-p',
+      'process.versions.node + process.execPath',
+    ],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
   );
-  const path = stdout.trim().split('\n').at(-1);
-  return status === 0 && path ? path : undefined;
+  const [, exact = '', path = ''] = /^([\d.]+)(.+)$/.exec(stdout.trim().split('\n').at(-1) ?? '') ?? [];
+  return status === 0 && path ? { path, version: exact } : undefined;
 }
 
 function run(node: string, args: readonly string[]): Promise<{ text: string; code: number | null }> {
