@@ -2,7 +2,7 @@
 // Run by parsers.test.ts and soak/parsers.ts. `GUNPORT_SEED=… GUNPORT_PEER=…` runs one execution again, alone.
 // Invariant: no exception, no place or length that makes no sense, and the same words however the bytes were cut.
 
-import { chance } from '../support/chance.ts';
+import { chanceAt } from '../support/chance.ts';
 import { MUTATIONS, mutated } from './mutations.ts';
 import { TARGETS, type Target } from './targets.ts';
 
@@ -34,7 +34,7 @@ export function fuzzParsers({ seed, from = 0, count, targets = TARGETS, log }: P
   const seen = new Map(targets.map(({ name }) => [name, new Set<string>()]));
   const faults: string[] = [];
   for (let index = from; index < from + count && faults.length < MOST_FAULTS; index++) {
-    const roll = chance(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+    const roll = chanceAt(seed, index);
     const target = targets[roll(targets.length)] as Target; // There is one.
     const bytes = bytesFor(target, roll);
     try {

@@ -3,7 +3,7 @@
 // Made by fuzz.ts; read by mouth.ts (the peer) and visit.ts (its client).
 // Invariant: the same seed and index give the same plan, whatever came before it: so that a peer can be run alone.
 
-import { chance } from '../support/chance.ts';
+import { chanceAt } from '../support/chance.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { type Spoken, STAGES } from './stages.ts';
 
@@ -43,8 +43,7 @@ const SECURE: ReadonlySet<Spoken> = new Set(['http1', 'ws', 'http2', 'ws2', 'sse
 
 /** @param only one protocol alone. */
 export function planOf(seed: number, index: number, only?: Spoken): Plan {
-  // Neighbours are not to be alike.
-  const roll = chance(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+  const roll = chanceAt(seed, index);
   const one = <T>(list: readonly T[]): T => list[roll(list.length)] as T; // Never empty.
   const places = only ? PLACES.filter(({ spoken }) => spoken === only) : PLACES;
   const { spoken, stage } = places[index % places.length] as (typeof PLACES)[number]; // There are some of each.

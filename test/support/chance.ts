@@ -18,6 +18,11 @@ export function chance(seed: number): (n: number) => number {
   return (n) => Math.floor(next() * n);
 }
 
+/** As `chance`, for one of many runs of a seed; neighbours are not alike. */
+export function chanceAt(seed: number, index: number): (n: number) => number {
+  return chance(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+}
+
 /** A seed for this run: GUNPORT_SEED, or a new one. */
 export function seedOf(): number {
   const given = Number(process.env['GUNPORT_SEED']);

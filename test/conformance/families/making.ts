@@ -1,6 +1,7 @@
 // making — how a family writes down a case: what is usual is left out.
 // Used by every file of families/.
 
+import { chance } from '../../support/chance.ts';
 import type { Case, Step } from '../case.ts';
 import { NORMAL } from '../case.ts';
 
@@ -37,11 +38,6 @@ export function words(length: number): Buffer {
 
 /** So many bytes that do not repeat, the same at each run. */
 export function noise(length: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(length);
-  let state = seed | 1;
-  for (let i = 0; i < length; i++) {
-    state = Math.imul(state, 1_664_525) + 1_013_904_223;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
+  const roll = chance(seed);
+  return Buffer.alloc(length).map(() => roll(256)) as Buffer;
 }
