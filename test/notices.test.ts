@@ -1,8 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import { Notices } from '../lib/notices.ts';
 import type { StreamNotice } from '../lib/types.ts';
+import { collect } from './support/collector.ts';
 
 const part = (text: string): StreamNotice => ({ type: 'data', fin: false, data: Buffer.from(text) });
 
@@ -31,8 +30,6 @@ describe('notices', () => {
   });
 
   it('are let go once they were given, though their reader is always behind (F1)', async () => {
-    setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as () => void;
     const notices = new Notices();
     const given: WeakRef<StreamNotice>[] = [];
     for (let i = 0; i < 20; i++) notices.push(part(`ahead ${i}`));
@@ -42,7 +39,7 @@ describe('notices', () => {
     }
     // What a WeakRef was made of lives to the end of its turn.
     await new Promise((resolve) => setImmediate(resolve));
-    gc();
+    collect();
     expect(given.filter((one) => one.deref() !== undefined)).to.have.length.below(10);
     expect(notices.untaken).to.have.length(20);
   });

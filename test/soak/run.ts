@@ -1,8 +1,7 @@
 // run — `npm run soak`: everything at random for as long as asked, or single long runs by name; see arguments.ts.
 // Invariant: each run ends with one line, ✔ with its figures or ✖ with what was violated; the exit code is 1 if any was.
-// The mixed soak runs in a process of its own, which can collect garbage when it counts (--expose-gc), and in which the
-// C library keeps two arenas of memory: with one for each of the threads that come and go, RSS says more of those than of
-// what is held (MALLOC_ARENA_MAX, mallopt(3)).
+// The mixed soak runs in a process of its own, in which the C library keeps two arenas of memory: with one for each of the
+// threads that come and go, RSS says more of those than of what is held (MALLOC_ARENA_MAX, mallopt(3)).
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -47,7 +46,7 @@ async function runMixed(mixed: Mixed): Promise<void> {
 /** The same in a process of its own. */
 async function runInside(): Promise<void> {
   const [, script = ''] = process.argv;
-  const child = spawn(process.execPath, ['--expose-gc', ...process.execArgv, script, ...given], {
+  const child = spawn(process.execPath, [...process.execArgv, script, ...given], {
     stdio: 'inherit',
     env: { ...process.env, [INSIDE]: '1', MALLOC_ARENA_MAX: '2' },
   });

@@ -3,8 +3,7 @@
 // collected. Invariant: it keeps nothing alive itself.
 
 import { readdirSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collect } from '../../support/collector.ts';
 import { openModules } from '../../support/handles.ts';
 import { snapshot } from '../../support/leaks.ts';
 import { turns } from '../../support/tracker.ts';
@@ -27,14 +26,8 @@ export interface Whole {
   readonly descriptors: number;
 }
 
-let collect: (() => void) | undefined;
-
 /** Of this thread. */
 export async function held(): Promise<Held> {
-  if (!collect) {
-    setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
-  }
   // What a finalizer lets go of, or closes, is collected by the next one.
   for (let times = 0; times < 3; times++) {
     collect();
