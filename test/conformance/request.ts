@@ -2,7 +2,7 @@
 // Used by server.ts, and by the cases that answer otherwise.
 // Source: RFC 6455 §4.1 (what a request has), §4.2.2 (what its answer has).
 
-import { createHash } from 'node:crypto';
+import { acceptFor } from '../support/peers.ts';
 
 export interface Request {
   readonly line: string;
@@ -45,14 +45,9 @@ export function faultsOf(
   return faults;
 }
 
-/** The value of Sec-WebSocket-Accept. */
-export function acceptOf(key: string): string {
-  return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-}
-
 /** The accept value for a request. */
-export function acceptFor({ headers }: Request): string {
-  return acceptOf(headers.get('sec-websocket-key')?.[0] ?? '');
+export function acceptTo({ headers }: Request): string {
+  return acceptFor(headers.get('sec-websocket-key')?.[0] ?? '');
 }
 
 /** An answer of these lines. */
@@ -66,7 +61,7 @@ export function rightAnswer(request: Request, ...more: readonly string[]): Buffe
     'HTTP/1.1 101 Switching Protocols',
     'Upgrade: websocket',
     'Connection: Upgrade',
-    `Sec-WebSocket-Accept: ${acceptFor(request)}`,
+    `Sec-WebSocket-Accept: ${acceptTo(request)}`,
     ...more,
   ]);
 }

@@ -2,9 +2,10 @@
 // A wrong answer is followed by a text: a client that takes it echoes it.
 // Source: RFC 6455 §4.1, "the client MUST validate the server's response as follows"; RFC 7692 §5, §7.1; RFC 9112.
 
+import { acceptFor } from '../../support/peers.ts';
 import { type Case, type ClientOptions, frame, OP, REFUSED, text, whole, write } from '../case.ts';
 import { PLAIN } from '../deflate.ts';
-import { acceptFor, acceptOf, answer, type Request, rightAnswer } from '../request.ts';
+import { acceptTo, answer, type Request, rightAnswer } from '../request.ts';
 import { make, numbered } from './making.ts';
 
 const SECTION = 'RFC 6455 §4.1';
@@ -36,7 +37,7 @@ const LINES = {
   status: () => 'HTTP/1.1 101 Switching Protocols',
   upgrade: () => 'Upgrade: websocket',
   connection: () => 'Connection: Upgrade',
-  accept: (request: Request) => `Sec-WebSocket-Accept: ${acceptFor(request)}`,
+  accept: (request: Request) => `Sec-WebSocket-Accept: ${acceptTo(request)}`,
 } as const;
 
 /** The right answer with one line otherwise, or left out. */
@@ -89,20 +90,20 @@ function heads(): Case[] {
     refused(
       '14.4.2',
       'Sec-WebSocket-Accept of another key',
-      but('accept', `Sec-WebSocket-Accept: ${acceptOf('dGhlIHNhbXBsZSBub25jZQ==')}`),
+      but('accept', `Sec-WebSocket-Accept: ${acceptFor('dGhlIHNhbXBsZSBub25jZQ==')}`),
     ),
     refused('14.4.3', 'Sec-WebSocket-Accept is empty', but('accept', 'Sec-WebSocket-Accept:')),
     refused('14.4.4', 'Sec-WebSocket-Accept in upper case', (request) =>
-      but('accept', `Sec-WebSocket-Accept: ${acceptFor(request).toUpperCase()}`)(request),
+      but('accept', `Sec-WebSocket-Accept: ${acceptTo(request).toUpperCase()}`)(request),
     ),
     refused('14.4.5', 'Sec-WebSocket-Accept is the key', (request) =>
       but('accept', `Sec-WebSocket-Accept: ${request.headers.get('sec-websocket-key')?.[0]}`)(request),
     ),
     refused('14.4.6', 'Sec-WebSocket-Accept cut short', (request) =>
-      but('accept', `Sec-WebSocket-Accept: ${acceptFor(request).slice(0, -1)}`)(request),
+      but('accept', `Sec-WebSocket-Accept: ${acceptTo(request).slice(0, -1)}`)(request),
     ),
     taken('14.4.7', 'Sec-WebSocket-Accept between white space', (request) =>
-      but('accept', `Sec-WebSocket-Accept: \t ${acceptFor(request)} \t`)(request),
+      but('accept', `Sec-WebSocket-Accept: \t ${acceptTo(request)} \t`)(request),
     ),
   ];
 }

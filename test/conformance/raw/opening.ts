@@ -1,9 +1,9 @@
 // opening — the opening handshake of the raw client: its request, and its verdict on the answer.
 // Source: RFC 6455 §4.1; RFC 7692 §7.1.
 
+import { acceptFor } from '../../support/peers.ts';
 import type { ClientOptions } from '../case.ts';
 import type { Agreement, Compress } from '../deflate.ts';
-import { acceptOf } from '../request.ts';
 import type { Has } from './faults.ts';
 
 export function requestOf(
@@ -58,7 +58,7 @@ export function verdictOn(
     if (headers.get('upgrade')?.toLowerCase() !== 'websocket') return 'no Upgrade';
     if (!tokens.includes('upgrade')) return 'no Connection';
   }
-  if (!has('takes-accept') && headers.get('sec-websocket-accept') !== acceptOf(key)) return 'wrong accept';
+  if (!has('takes-accept') && headers.get('sec-websocket-accept') !== acceptFor(key)) return 'wrong accept';
   const protocol = headers.get('sec-websocket-protocol');
   if (protocol !== undefined && !subprotocols.includes(protocol) && !has('takes-subprotocol')) {
     return `subprotocol ${protocol}`;
