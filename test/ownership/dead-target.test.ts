@@ -1,6 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { connect } from '../../lib/index.ts';
+import { block } from '../support/blocking.ts';
 import { numbers, readNumbers } from '../support/numbers.ts';
 import { errorOf, type Feed, stage } from '../support/stage.ts';
 import { TestThread } from '../support/thread.ts';
@@ -46,8 +47,7 @@ describe('a hand-over to a target that is dead (O3) fails, and the old owner goe
     dying.run(() => setImmediate(() => process.exit(0))).catch(() => {});
     await on.fails(DEAD, async () => {
       // Its thread has ended, and nobody here knows of it yet.
-      const until = performance.now() + 300;
-      while (performance.now() < until);
+      block(300);
       await feed.transferOwnership(dying.worker);
     });
     await dying.gone;

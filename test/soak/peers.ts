@@ -3,6 +3,7 @@
 
 import { fuzz } from '../fuzz/fuzz.ts';
 import { seedOf } from '../support/chance.ts';
+import { mebibytes } from './mixed/flatness.ts';
 
 /** What memory may grow to from half of the peers to all: a share, and bytes that come and go. */
 const FLAT = 1.05;
@@ -25,7 +26,7 @@ export const job: { readonly name: string; run(log: (line: string) => void): Pro
     const [half, whole] = heaps;
     for (const place of ['main', 'thread'] as const) {
       const [before, after] = [half?.[place] ?? 0, whole?.[place] ?? 0];
-      log(`${place}: ${mebibytes(before)} after half of them, ${mebibytes(after)} after all`);
+      log(`${place}: ${mebibytes(before)} MiB after half of them, ${mebibytes(after)} MiB after all`);
       if (after > before * FLAT + SLACK) throw new Error(`memory has grown: ${place}`);
     }
     return [
@@ -35,10 +36,6 @@ export const job: { readonly name: string; run(log: (line: string) => void): Pro
     ].join('\n  ');
   },
 };
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-}
 
 function told(counts: ReadonlyMap<string, number>): string {
   return [...counts]

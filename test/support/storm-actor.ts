@@ -15,6 +15,7 @@ import {
   receiveOwnership,
   type WsStream,
 } from '../../lib/index.ts';
+import { block } from './blocking.ts';
 import { attempt, type Roads } from './storm-faults.ts';
 import { type Baton, planTurn, type Storm, type Turn } from './storm-plan.ts';
 import { type Holder as Reading, readers } from './storm-readers.ts';
@@ -223,7 +224,7 @@ class Holder implements Reading {
     if (this.#giving || this.given)
       throw new Error(`turn ${this.#turn}: ${number} came after the cut (${this.#doing})`);
     this.#next++;
-    if (this.#storm.slow && this.#next % 32 === 0) busy(0.1);
+    if (this.#storm.slow && this.#next % 32 === 0) block(0.1);
   }
 
   /** Tries to give it away: a fault that is due, or the real thing. It is `given`, or is read on. */
@@ -237,7 +238,7 @@ class Holder implements Reading {
     const done = fault
       ? attempt(fault, { feed: this.feed, data, to, roads: this.#roads, random })
       : attempt(road === 'late' ? 'late' : 'real', { feed: this.feed, data, to, roads: this.#roads, random });
-    if (this.#storm.slow) busy(2 * random());
+    if (this.#storm.slow) block(2 * random());
     const code = await done.catch((error) => {
       // The server was faster: what it sent is read to its end.
       if (this.#storm.closes && error.message.includes('ERR_GUNPORT_DOWN')) return 'ERR_GUNPORT_DOWN';
@@ -255,9 +256,4 @@ class Holder implements Reading {
     this.#cut = code === 'ERR_GUNPORT_DOWN' ? Number.POSITIVE_INFINITY : soon;
     if (random() < 0.3) await turnOfLoop();
   }
-}
-
-function busy(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
 }

@@ -4,6 +4,7 @@
 // thread, port, timer or process of it is left. Source: promises O1 to O3 and O7.
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { block } from './blocking.ts';
 import { Actor, type Begin, type Report, type Setup } from './storm-actor.ts';
 import { type StormServer, stormServer } from './storm-feed.ts';
 import type { Storm } from './storm-plan.ts';
@@ -220,9 +221,6 @@ function portsOf({ give, take, giveLate, takeLate, deaf, refused, refuse }: Setu
 
 /** Main stands still for 40 of each 120 ms. Returns how to end it. */
 function blockMain(): () => void {
-  const timer = setInterval(() => {
-    const until = performance.now() + 40;
-    while (performance.now() < until);
-  }, 120);
+  const timer = setInterval(() => block(40), 120);
   return () => clearInterval(timer);
 }

@@ -2,15 +2,11 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Dialogue } from '../../workers/dialogue.ts';
+import { block } from '../support/blocking.ts';
 
 /** The loop of this thread turns for nothing. */
 function isTurning(): boolean {
   return process.getActiveResourcesInfo().includes('Immediate');
-}
-
-function busyFor(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
 }
 
 describe('Dialogue', () => {
@@ -47,9 +43,9 @@ describe('Dialogue', () => {
     const dialogue = new Dialogue();
     for (let i = 0; i < 20; i++) {
       dialogue.heard('owner');
-      busyFor(0.3);
+      block(0.3);
       dialogue.heard('peer');
-      busyFor(0.3);
+      block(0.3);
     }
     expect(isTurning()).to.equal(false);
   });

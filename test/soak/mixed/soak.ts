@@ -22,7 +22,7 @@ import { requests, serverSentEvents } from './requests.ts';
 import { rest, until } from './rest.ts';
 import { Servers } from './servers.ts';
 import { BOUND, type Random, type Stage } from './stage.ts';
-import { block, strike, strikeOwner } from './strikes.ts';
+import { blockMain, strike, strikeOwner } from './strikes.ts';
 import type { Baton, Ground } from './turn.ts';
 
 export interface Result {
@@ -169,7 +169,7 @@ class Soak {
     if (this.#asked.seconds >= 60) lane('storms', storms);
     lane('strike', strike);
     lane('owner strike', strikeOwner);
-    lane('block', block);
+    lane('block', blockMain);
   }
 
   /** One after another, until the time is over; the first ends the warm-up. */

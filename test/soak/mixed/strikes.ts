@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ThreadDown } from '../../../lib/index.ts';
+import { block } from '../../support/blocking.ts';
 import { fault } from '../../support/faults.ts';
 import { one, type Random, type Stage } from './stage.ts';
 
@@ -51,11 +52,10 @@ export async function strikeOwner(stage: Stage, random: Random): Promise<void> {
 }
 
 /** Main does not turn. */
-export async function block(stage: Stage, random: Random): Promise<void> {
+export async function blockMain(stage: Stage, random: Random): Promise<void> {
   await wait(stage, 1_000 + random(8_000));
   if (stage.rest.aborted) return;
-  const until = performance.now() + random(500);
-  while (performance.now() < until);
+  block(random(500));
   stage.ledger.count('blocks');
 }
 

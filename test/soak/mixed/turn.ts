@@ -7,6 +7,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MessagePort } from 'node:worker_threads';
 import { type Down, GunportError, type Message, type TransferTarget } from '../../../lib/index.ts';
+import { block } from '../../support/blocking.ts';
 import { mulberry32 } from '../../support/chance.ts';
 import type { Feed } from '../../support/storm-actor.ts';
 import { attempt } from '../../support/storm-faults.ts';
@@ -152,7 +153,7 @@ class Turn implements Holder {
     if (this.#giving || this.given) throw new Error('a message came after the cut');
     this.#left--;
     this.#read++;
-    if (this.#slow && this.#read % 16 === 0) busy(1);
+    if (this.#slow && this.#read % 16 === 0) block(1);
     if (this.#random() < 0.005) this.#aside();
   }
 
@@ -225,9 +226,4 @@ class Turn implements Holder {
   #one<T>(list: readonly T[]): T {
     return list[Math.floor(this.#random() * list.length)] as T; // Never empty.
   }
-}
-
-function busy(ms: number): void {
-  const until = performance.now() + ms;
-  while (performance.now() < until);
 }
