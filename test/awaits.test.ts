@@ -6,10 +6,19 @@ import { expect } from 'chai';
 import type { Connection } from '../lib/connection.ts';
 import { Pool } from '../lib/pool.ts';
 import type { WsStream } from '../lib/wsstream.ts';
+import { block as blockHere } from './support/blocking.ts';
 import { emptied } from './support/emptied.ts';
 import { block, FAULTY, faulty } from './support/faults.ts';
 import { returnsTo, snapshot } from './support/leaks.ts';
-import { answers, type Conversation, type Peer, peer, refusing, silent, wsPeer } from './support/peers.ts';
+import {
+  answers,
+  type Conversation,
+  type Peer,
+  peer,
+  refusing,
+  silent,
+  wsPeerOfOne,
+} from './support/peers.ts';
 import { rejects } from './support/rejects.ts';
 
 /** A lookup that never answers. */
@@ -29,12 +38,8 @@ describe('a wait', () => {
   let server: Peer;
   let peerOf: Promise<Conversation>;
   beforeEach(async () => {
-    let arrive: (conversation: Conversation) => void = () => {};
-    peerOf = new Promise((resolve) => {
-      arrive = resolve;
-    });
     // Says nothing by itself, answers nothing.
-    server = await wsPeer((conversation) => arrive(conversation));
+    ({ peer: server, first: peerOf } = await wsPeerOfOne());
   });
   afterEach(async () => {
     // The feeds end with their peer.
@@ -113,8 +118,7 @@ describe('a wait', () => {
   it('prefers an answer that came while its own thread was busy to the timeout', async () => {
     const feed = await feedOf();
     const answer = feed.connection.info({ timeout: 30 });
-    const until = performance.now() + 120;
-    while (performance.now() < until);
+    blockHere(120);
     expect((await answer).id).to.equal(feed.connection.id);
   });
 

@@ -12,7 +12,7 @@ import { certificates } from './support/certificates.ts';
 import { GUNPORT } from './support/child.ts';
 import { emptied } from './support/emptied.ts';
 import { ENDLESS, type Flood, flood, MESSAGE_BYTES } from './support/flood.ts';
-import { type Conversation, type Peer, wsPeer } from './support/peers.ts';
+import { type Conversation, type Peer, wsPeerOfOne } from './support/peers.ts';
 import { rejects } from './support/rejects.ts';
 import { numberOf, slowOwner } from './support/slow-owner.ts';
 
@@ -147,14 +147,7 @@ describe('a peer that does not read', () => {
   let server: Peer;
   let conversation: Promise<Conversation>;
   beforeEach(async () => {
-    let arrive: (one: Conversation) => void = () => {};
-    conversation = new Promise((resolve) => {
-      arrive = resolve;
-    });
-    server = await wsPeer((one) => {
-      one.socket.pause();
-      arrive(one);
-    });
+    ({ peer: server, first: conversation } = await wsPeerOfOne(({ socket }) => socket.pause()));
   });
   afterEach(async () => {
     await server.close();

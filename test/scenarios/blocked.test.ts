@@ -5,10 +5,12 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { begin } from '../support/child.ts';
 import { frame, numbers, wordsOf } from '../support/feeds.ts';
-import { type Conversation, type Peer, wsPeer } from '../support/peers.ts';
+import { type Conversation, type Peer, wsPeerOfOne } from '../support/peers.ts';
 
 /** Milliseconds that main stands still. */
 const BLOCKED = 800;
+/** And between two pings. */
+const PACE = 5;
 const MiB = 1024 * 1024;
 
 /** `blocked`, and after BLOCKED ms `woken`: told at once. */
@@ -29,14 +31,7 @@ describe('while main stands still, a WebSocket', function () {
   let peer: Peer;
   let server: Promise<Conversation>;
   beforeEach(async () => {
-    let arrive: (one: Conversation) => void = () => {};
-    server = new Promise((resolve) => {
-      arrive = resolve;
-    });
-    peer = await wsPeer((one) => {
-      one.socket.setNoDelay(true);
-      arrive(one);
-    });
+    ({ peer, first: server } = await wsPeerOfOne(({ socket }) => socket.setNoDelay(true)));
   });
   afterEach(() => peer.close());
 
@@ -82,8 +77,8 @@ describe('while main stands still, a WebSocket', function () {
       // Some kilobytes of load for each.
       send(numbers(sent, 1_000));
       sent += 1_000;
-      // The turn of the loop in which the line is read.
-      await new Promise((resolve) => setImmediate(resolve));
+      // A peer that pings a thousand times in a second floods. The line is read meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, PACE));
       asked = performance.now();
       send(frame(0x89, 'here?'));
     }

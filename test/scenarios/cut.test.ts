@@ -10,7 +10,7 @@ import { arrived, drain, feeds, frame, pause, plain } from '../support/feeds.ts'
 import * as h2 from '../support/h2frames.ts';
 import { type H2Talk, h2origin } from '../support/h2origin.ts';
 import { origin, type Talk } from '../support/origin.ts';
-import { type Conversation, wsPeer } from '../support/peers.ts';
+import { wsPeerOfOne } from '../support/peers.ts';
 import { rejects } from '../support/rejects.ts';
 
 /** What a promise ended with. */
@@ -26,15 +26,12 @@ describe('a WebSocket whose line is cut', () => {
   afterEach(() => proxy?.close());
 
   async function lined(secure: boolean) {
-    let arrive: (one: Conversation) => void = () => {};
-    const server = new Promise<Conversation>((resolve) => {
-      arrive = resolve;
-    });
-    const peer = await keep(wsPeer(arrive, { secure }));
+    const { peer, first } = await wsPeerOfOne(undefined, { secure });
+    await keep(Promise.resolve(peer));
     proxy = await faultProxy(peer.port);
     const trust: OpenOptions = secure ? { tls: { ca: (await certificates()).ca } } : {};
     const feed = await connect(proxy.url(peer.url), { ...trust, retry: 0 });
-    return { feed, line: proxy, server: await server };
+    return { feed, line: proxy, server: await first };
   }
 
   for (const [road, secure] of [

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { type CloseResult, Pool, receiveOwnership } from '../../lib/index.ts';
 import { emptied } from '../support/emptied.ts';
 import type { Feed } from '../support/feeds.ts';
-import { type Conversation, type Peer, wsPeer } from '../support/peers.ts';
+import { type Conversation, type Peer, wsPeerOfOne } from '../support/peers.ts';
 import { reset } from '../support/reset.ts';
 
 const MiB = 1024 * 1024;
@@ -23,14 +23,7 @@ describe('a WebSocket whose peer takes nothing', function () {
   let peer: Peer;
   let server: Promise<Conversation>;
   beforeEach(async () => {
-    let arrive: (one: Conversation) => void = () => {};
-    server = new Promise((resolve) => {
-      arrive = resolve;
-    });
-    peer = await wsPeer((one) => {
-      one.socket.pause();
-      arrive(one);
-    });
+    ({ peer, first: server } = await wsPeerOfOne(({ socket }) => socket.pause()));
   });
   afterEach(async () => {
     await peer.close();

@@ -228,6 +228,22 @@ export function wsPeer(script: (peer: Conversation) => unknown, options: WsPeerO
   }, options);
 }
 
+/** Such a peer, and who comes to it first; `greet` is done to everybody who comes. */
+export async function wsPeerOfOne(
+  greet: (peer: Conversation) => unknown = () => {},
+  options: WsPeerOptions = {},
+): Promise<{ readonly peer: Peer; readonly first: Promise<Conversation> }> {
+  let arrive: (one: Conversation) => void = () => {};
+  const first = new Promise<Conversation>((resolve) => {
+    arrive = resolve;
+  });
+  const peer = await wsPeer((one) => {
+    greet(one);
+    arrive(one);
+  }, options);
+  return { peer, first };
+}
+
 /** Bytes out of hex with any white space between. */
 export function unhex(hex: string): Buffer {
   return Buffer.from(hex.replace(/\s+/g, ''), 'hex');
