@@ -110,15 +110,14 @@ export function parseHead(
   const tooBig = () => broken(`answer's headers exceed maxHeaderSize (${maxHeaderSize})`);
   for (;;) {
     const feed = view.indexOf(LF, scan.searched);
+    // Not HTTP at all: said at its first byte, not at a timeout; and by what may be read, so not by how it was cut.
+    if (!scan.start && !beginsWell(view.subarray(0, maxHeaderSize), scan.line))
+      return notHttp(view, scan.line);
+    if (feed >= maxHeaderSize || (feed === -1 && view.length >= maxHeaderSize)) return tooBig();
     if (feed === -1) {
       scan.searched = view.length;
-      if (view.length >= maxHeaderSize) return tooBig();
-      // Not HTTP at all: said at its first byte, not at a timeout.
-      if (!scan.start && !beginsWell(view, scan.line)) return notHttp(view, scan.line);
       return NEED_DATA;
     }
-    if (feed >= maxHeaderSize) return tooBig();
-    if (!scan.start && !beginsWell(view, scan.line)) return notHttp(view, scan.line);
     // RFC 9112 §2.2 lets a recipient take a bare LF for a line's end. We do not: proxies differ on it.
     if (feed === scan.line || view[feed - 1] !== CR) return broken("answer's head has a bare line feed");
     const line = view.subarray(scan.line, feed - 1);

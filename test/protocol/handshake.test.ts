@@ -216,6 +216,10 @@ describe('handshake', () => {
       expect(error).to.include({ code: 'ERR_GUNPORT_HANDSHAKE', phase: 'upgrade' });
       expect(error.message).to.equal(`answer's headers exceed maxHeaderSize (${exact.length - 1})`);
       expect(errorOf(`HTTP/1.1 200 ${'x'.repeat(100)}`, 50).message).to.match(/exceed maxHeaderSize \(50\)/);
+      // What comes first is told, however much more is there.
+      const informed = 'HTTP/1.1 103 x\r\naa: aaa\r\n\r\n';
+      expect(errorOf(`${informed}${'a'.repeat(20)}`, 40).message).to.match(/not HTTP\/1/);
+      expect(errorOf(`${informed}HTTP/1.1 200 OK\r\n`, 40).message).to.match(/exceed maxHeaderSize \(40\)/);
       expect(errorOf(`HTTP/1.1 100 Continue\r\n\r\n${exact}`, exact.length).message).to.match(
         /exceed maxHeaderSize/,
       );
