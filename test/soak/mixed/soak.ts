@@ -12,7 +12,7 @@ import type { Mixed } from '../arguments.ts';
 import type { BodyBaton } from './body.ts';
 import { Crew } from './crew.ts';
 import { Journeys } from './feeds.ts';
-import { type Growth, mebibytes, type Sample, verdict } from './flatness.ts';
+import { counts, type Growth, mebibytes, type Sample, verdict } from './flatness.ts';
 import { Lanes } from './lanes.ts';
 import { COUNTED, type Counted, Ledger, shared } from './ledger.ts';
 import { whole } from './measure.ts';
@@ -180,9 +180,11 @@ class Soak {
     // Two at least, however slow the machine is.
     while (this.#samples.length < 2 || elapsed() < seconds) {
       if (this.#samples.length > 0) await pause(1_000 * every);
-      this.#samples.push(
-        await rest(stage, this.#lanes, journeys, { at: elapsed(), first: this.#samples[0] }),
-      );
+      const [first] = this.#samples;
+      const sample = await rest(stage, this.#lanes, journeys, { at: elapsed(), first });
+      const differs = first ? counts(first, sample) : [];
+      if (differs.length > 0) this.#log(`  at ${Math.round(sample.at)} s: ${differs.join(', ')}`);
+      this.#samples.push(sample);
     }
   }
 
