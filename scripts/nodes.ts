@@ -18,7 +18,7 @@ const CORE = [
   ...['fetch', 'gun-tls', 'hostile-http2', 'http2-answers', 'rfc7230', 'rfc7540', 'uploads'].map(
     (file) => `http/${file}`,
   ),
-  ...['failures', 'state', 'targets', 'transfer'].map((file) => `ownership/${file}`),
+  ...['failures', 'receive', 'state', 'targets', 'transfer'].map((file) => `ownership/${file}`),
   'security/**/*',
   ...['deaths', 'mailbox', 'monitor', 'storm'],
 ].map((files) => `dist/test/${files}.test.js`);

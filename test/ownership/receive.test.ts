@@ -126,16 +126,16 @@ describe('receiveOwnership', () => {
   });
 
   it('takes what a thread committed right before it ended', async () => {
-    for (let round = 0; round < 3; round++) {
-      const mortal = new TestThread();
+    for (const mortal of Array.from({ length: 3 }, () => new TestThread())) {
+      const last = `of thread ${mortal.threadId}`;
       await on.giveTo(mortal, await on.connect());
       const taken = on.take({ source: mortal.worker });
       await mortal.run(({ feed, parentPort }) => {
         void feed.transferOwnership(parentPort).then(() => process.exit(0));
       });
       const { feed: there } = await taken;
-      there.send(`round ${round}`);
-      expect(await server.heard(1)).to.deep.equal([`round ${round}`]);
+      there.send(last);
+      expect(await server.heard(1)).to.deep.equal([last]);
       await mortal.gone;
     }
   });
