@@ -189,8 +189,8 @@ function transferLate(timeout: number): OwnerError {
 
 function checkTarget(target: TransferTarget, farThreadId: number): void {
   const named = (): number | undefined => {
-    if (target instanceof Worker) return target.threadId;
     if (target instanceof MessagePort) return undefined;
+    // A Worker has one, too.
     const id: unknown = typeof target === 'object' && target !== null ? target.threadId : undefined;
     if (typeof id === 'number' && Number.isInteger(id)) return id;
     throw new OptionError(`target must be a Worker, a MessagePort or { threadId }, got ${describe(target)}`);
