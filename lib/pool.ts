@@ -32,8 +32,9 @@ export interface PoolOptions {
    *  Default: one less than the cores, at least 1. */
   threads?: number | undefined;
   /** Heap and stack of each thread, in MiB, as Node's Worker takes them: past a limit the thread ends with a Down of
-   *  kind `out-of-memory`. Best effort, as Node says: Node 24 may end the whole process. Buffers are not counted.
-   *  Default: Node's own. */
+   *  kind `out-of-memory`; it ends itself where more than 80 % of its old generation is in use after a collection. Best
+   *  effort, as Node says: where it is filled in one turn of the loop, Node 24 may end the whole process. Buffers are not
+   *  counted. Default: Node's own. */
   resourceLimits?: ResourceLimits | undefined;
   /** Threads that do not answer any more are told of by the event `unresponsive`, and terminated where it says so. false:
    *  they are not watched. Default: watched for 10 000 ms, and not terminated. */

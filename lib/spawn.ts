@@ -13,7 +13,7 @@ import {
   type Worker,
 } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import type { Boot } from './bootwire.ts';
+import { type Boot, EXIT } from './bootwire.ts';
 import { portsOf } from './cookies/cookiewire.ts';
 import { ConnectionError, GunportError, toRecord } from './errors.ts';
 import { ToldSettings } from './shared.ts';
@@ -64,7 +64,7 @@ export class Thread {
   readonly #control: MessagePort;
   /** The thread's end of it. */
   readonly #farControl: MessagePort;
-  readonly #exitWord = new SharedArrayBuffer(4);
+  readonly #exitWords = new SharedArrayBuffer(4 * EXIT.words);
   readonly #pulse = new SharedArrayBuffer(4);
   readonly #told = new ToldSettings();
   #threadId = -1;
@@ -99,7 +99,7 @@ export class Thread {
     // What went wrong is told by the worker's own events; without a listener here it would be thrown in this thread.
     this.#piscina.on('error', () => {});
     const { listens } = host;
-    const boot: Boot = { control: port2, exitWord: this.#exitWord, listens, pulse: this.#pulse, beatEvery };
+    const boot: Boot = { control: port2, exitWords: this.#exitWords, listens, pulse: this.#pulse, beatEvery };
     // Both ends of the promise are told by 'error' and 'exit' as well.
     this.#piscina.run(boot, { transferList: [port2] }).catch(() => {});
     this.#worker = this.#piscina.threads[0];
@@ -216,7 +216,7 @@ export class Thread {
   }
 
   /** process.exit(1) and terminate() look alike from outside; the thread's own 'exit' event, which only the first
-   *  one runs, sets the word. Nobody else writes it, and the thread is gone when it is read. */
+   *  one runs, sets the words. Nobody else writes them, and the thread is gone when they are read. */
   #reason(exitCode: number): DownRecord {
     if (this.#error) {
       const { value } = this.#error;
@@ -233,9 +233,14 @@ export class Thread {
           }
         : { kind: 'uncaught', message: `uncaught in its thread: ${cause.message}`, exitCode, cause };
     }
+    const [how, used, limit] = new Int32Array(this.#exitWords);
+    if (how === EXIT.full) {
+      const message = `its thread ended itself: ${used} of at most ${limit} MiB of heap were in use`;
+      return { kind: 'out-of-memory', message, exitCode };
+    }
     if (this.#leaving && !this.#terminating)
       return { kind: 'shutdown', message: 'its pool was closed', exitCode };
-    if (Atomics.load(new Int32Array(this.#exitWord), 0) === 1) {
+    if (how === EXIT.called) {
       return { kind: 'exit', message: `its thread called process.exit(${exitCode})`, exitCode };
     }
     if (this.#silent !== undefined) {

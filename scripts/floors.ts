@@ -86,7 +86,7 @@ const HOUSE = `
   2 process  workers/speech.ts
   2 process  workers/cookies/cookies.ts workers/probes/frameprobe.ts workers/outbox.ts workers/lookup.ts workers/reading.ts workers/deadlines.ts workers/upload.ts
   2 process  workers/place.ts workers/content/content.ts workers/probes/streamprobe.ts workers/probes/dialprobe.ts workers/probes/processprobe.ts workers/http1/llhttp.ts workers/http2/socket.ts workers/bundle.ts
-  2 process  workers/pulse.ts workers/lastwords.ts workers/probes/probe.ts workers/probes/redact.ts workers/socket.ts workers/slabs.ts workers/deflate.ts workers/masking.ts workers/flow.ts workers/content/sse.ts workers/lane.ts workers/remote.ts
+  2 process  workers/pulse.ts workers/lastwords.ts workers/heapwatch.ts workers/probes/probe.ts workers/probes/redact.ts workers/socket.ts workers/slabs.ts workers/deflate.ts workers/masking.ts workers/flow.ts workers/content/sse.ts workers/lane.ts workers/remote.ts
 
   2 shared   lib/adapters/deribit.ts lib/adapters/echo.ts
   2 shared   lib/adapters/deribitbooks.ts

@@ -4,26 +4,31 @@
 // by itself when it is told to, after its processes have ended politely.
 // Source: Gun's gun_conns_sup: temporary children, never restarted.
 
-import type { Boot } from '../lib/bootwire.ts';
+import { type Boot, EXIT } from '../lib/bootwire.ts';
 import { toRecord } from '../lib/errors.ts';
 import type { HostToThread, Settings, ThreadToHost } from '../lib/wire.ts';
 import { Cookies } from './cookies/cookies.ts';
+import { watchHeap } from './heapwatch.ts';
 import { shortenLastWords } from './lastwords.ts';
 import { EventDesk } from './probes/probe.ts';
 import { ConnectionProcess, type ProcessHost } from './process.ts';
 import { Pulse } from './pulse.ts';
 
 /** Makes this thread a host. */
-export default function host({ control, exitWord, listens, pulse, beatEvery }: Boot): void {
+export default function host({ control, exitWords, listens, pulse, beatEvery }: Boot): void {
   shortenLastWords();
-  const word = new Int32Array(exitWord);
+  const words = new Int32Array(exitWords);
   const events = new EventDesk(listens, (message) => control.postMessage(message));
   process.on('exit', () => {
     // What has happened until then is told; the host reads it when the thread has gone.
     events.flush();
     // Runs for process.exit() and uncaught errors, not for terminate(): that is how lib/spawn.ts tells them apart.
-    // Nobody else writes the word; it is read after this thread has gone.
-    Atomics.store(word, 0, 1);
+    // Nobody else writes the words; they are read after this thread has gone.
+    if (words[0] === 0) words[0] = EXIT.called;
+  });
+  watchHeap((used, limit) => {
+    words.set([EXIT.full, Math.ceil(used), limit]);
+    process.exit(1);
   });
 
   const processes = new Map<string, ConnectionProcess>();

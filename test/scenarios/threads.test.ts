@@ -110,7 +110,35 @@ describe('a thread with much under way', () => {
     });
   }
 
-  it('that runs out of memory is told as that, and takes nobody else along (or the process, on Node 24)', async () => {
+  it('that uses more and more memory ends itself before there is none left: the process lives, on Node 24 as well', async () => {
+    await using server = await wsServer();
+    server.server.on('connection', (socket) => {
+      socket.on('message', (data, binary) => socket.send(data, { binary }));
+    });
+    const { code, output, errors } = await run(
+      `const { MISCHIEF, mischievous } = await import(args[1]);
+       const lookup = MISCHIEF;
+       const small = new gunport.Pool({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 64 } });
+       const [feed, other] = await Promise.all([small, new gunport.Pool({ threads: 1 })].map((pool) =>
+         pool.connect(mischievous(args[0]), { lookup })));
+       other.connection.monitor(() => console.log('never'));
+       small.open(mischievous(args[0], 'hoard'), { lookup, retry: 0 });
+       const { kind, message, exitCode } = (await feed.connection.monitor().down).reason;
+       console.log(kind, message, exitCode);
+       other.send('here');
+       console.log((await other.connection.await(other)).data);
+       const next = await small.connect(mischievous(args[0]), { lookup });
+       console.log((await next.close()).wasClean);
+       other.connection.unref();`,
+      { args: [server.url, new URL('../support/mischief.js', import.meta.url)], timeout: 15_000 },
+    );
+    expect(output, errors).to.match(
+      /^out-of-memory its thread ended itself: (5[2-9]|6\d) of at most 64 MiB of heap were in use 1\nhere\ntrue\n$/,
+    );
+    expect(code).to.equal(0);
+  }).timeout(20_000);
+
+  it('that runs out of memory at once is told as that, and takes nobody else along (or the process, on Node 24)', async () => {
     await using server = await wsServer();
     server.server.on('connection', (socket) => {
       socket.on('message', (data, binary) => socket.send(data, { binary }));

@@ -40,12 +40,20 @@ const POSTED = [
   new Error('posted'),
 ];
 
+/** More and more in use, a little in each turn of the loop. */
+const hoarded: unknown[] = [];
+function hoard(): void {
+  for (let i = 0; i < 100; i++) hoarded.push(new Array(128).fill(hoarded.length));
+  setImmediate(hoard);
+}
+
 const ACTS: Readonly<Record<string, () => void>> = {
   post: () => {
     for (const one of POSTED) parentPort?.postMessage(one);
   },
   close: () => parentPort?.close(),
   exit: () => process.exit(5),
+  hoard,
   memory: () => {
     const hoard: unknown[] = [];
     for (;;) hoard.push(new Array(10_000).fill(hoard.length));
