@@ -299,21 +299,23 @@ export class Connection extends Verbs<Connection> implements AsyncDisposable {
   // ── ending ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends it now: sockets are dropped without a goodbye, streams end with ERR_GUNPORT_CLOSED. Resolves when the
-   *  process has ended. Takes a transfer that is under way back first. Source: gun:close/1.
+   *  process has ended. Takes a transfer that is under way back first. Of one that has ended already, messages that its
+   *  thread still holds for a reader are dropped. Source: gun:close/1.
    *  @throws {OwnerError} ERR_GUNPORT_NOT_OWNER. @throws {TimeoutError} its thread was stuck until 5 s after
    *  `closingTimeout`. */
   close(): Promise<void> {
     return this.#owned.finish({ type: 'close' });
   }
 
-  /** Ends it politely: a close frame with 1001, bounded by `closingTimeout`, no retry after it. Resolves when the
-   *  process has ended. Source: gun:shutdown/1. */
+  /** Ends it politely: a close frame with 1001, bounded by `closingTimeout`, no retry after it; messages that its thread
+   *  still holds for a reader are dropped, also of one that has ended already. Resolves when the process has ended.
+   *  Source: gun:shutdown/1. */
   shutdown(): Promise<void> {
     return this.#owned.finish({ type: 'shutdown' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#owned.hold.isGiven || this.#owned.monitors.reason) return;
+    if (this.#owned.hold.isGiven) return;
     // Handed over meanwhile: the scope is left, and the connection is another's.
     await this.shutdown().catch(() => {});
   }

@@ -255,8 +255,8 @@ export class Owned<C extends EventEmitter<ConnectionEvents>> {
     const why = 'the connection was closed during the hand-over';
     const taking = this.hold.reclaim(new OwnerError('ERR_GUNPORT_CLOSING', why));
     if (taking) await taking;
-    // Dead, it may hold messages for a reader: those go with its thread's slot.
-    if (this.monitors.reason) return cast.type === 'close' ? this.post(cast) : undefined;
+    // Dead, it may hold messages for a reader: those go, and its thread's slot is free.
+    if (this.monitors.reason) return this.post(cast);
     this.#state = { ...this.#state, status: 'closing' };
     const monitor = this.monitors.add(undefined, false);
     this.post(cast);

@@ -10,6 +10,7 @@ import type { Message } from '../lib/types.ts';
 import type { WsStream } from '../lib/wsstream.ts';
 import { certificates } from './support/certificates.ts';
 import { downOf } from './support/downs.ts';
+import { emptied } from './support/emptied.ts';
 import { FAULTY, fault, faulty } from './support/faults.ts';
 import { uncaught } from './support/listeners.ts';
 import { refusing, wsServer } from './support/peers.ts';
@@ -17,8 +18,10 @@ import { rejects } from './support/rejects.ts';
 
 const moduleOf = (source: string) => ({ module: `data:text/javascript,${encodeURIComponent(source)}` });
 
+type PeerServer = Awaited<ReturnType<typeof wsServer>>;
+
 describe('the death of a thread', () => {
-  let server: Awaited<ReturnType<typeof wsServer>>;
+  let server: PeerServer;
   beforeEach(async () => {
     server = await wsServer();
     server.server.on('connection', (socket) => echo(socket));
@@ -132,6 +135,46 @@ describe('the end of a process', () => {
     expect(bytes).to.equal(count * message.length);
     expect(await feed.closed).to.include({ code: 1000, wasClean: true });
     await rejects(feed.connection.info(), 'ERR_GUNPORT_DOWN');
+  });
+
+  describe('leaves nothing in its thread of what its owner has not read', () => {
+    /** More than may be in flight, then the end of the socket. */
+    const flood = (server: PeerServer, end: (socket: WebSocket) => unknown): unknown =>
+      server.server.on('connection', (socket) => {
+        for (let i = 0; i < 20; i++) socket.send(Buffer.alloc(256 * 1024));
+        end(socket);
+      });
+    const ends: Record<string, (connection: Connection, pool: Pool) => Promise<void>> = {
+      'close()': (connection) => connection.close(),
+      'shutdown()': (connection) => connection.shutdown(),
+      'the end of its scope': (connection) => connection[Symbol.asyncDispose](),
+      'the end of its pool': (_, pool) => pool.close({ timeout: 60_000 }),
+    };
+    for (const [how, end] of Object.entries(ends)) {
+      it(`after ${how}, though it was dead before`, async () => {
+        await using server = await wsServer();
+        await using pool = new Pool({ threads: 1 });
+        flood(server, (socket) => socket.close(1000));
+        const { connection } = await pool.connect(server.url);
+        await connection.monitor().down;
+        expect(pool.info().connections).to.equal(1);
+        await end(connection, pool);
+        await emptied(pool);
+        expect(pool.info().connections).to.equal(0);
+      });
+      it(`after ${how} between two attempts`, async () => {
+        await using server = await wsServer();
+        await using pool = new Pool({ threads: 1 });
+        flood(server, (socket) => socket.close(1012));
+        const { connection } = await pool.connect(server.url, { retry: 5, retryTimeout: 60_000 });
+        while (!(await connection.info()).lastError) await new Promise((resolve) => setImmediate(resolve));
+        const { down } = connection.monitor();
+        await end(connection, pool);
+        expect((await down)?.reason.kind).to.equal('shutdown');
+        await emptied(pool);
+        expect(pool.info().connections).to.equal(0);
+      });
+    }
   });
 });
 

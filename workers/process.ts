@@ -119,8 +119,9 @@ export class ConnectionProcess implements Parts {
     if (settings.ws.handler === undefined) this.guard(() => this.again());
   }
 
-  /** Ends politely; the reason is what monitors are told. */
+  /** Ends politely; the reason is what monitors are told. What is held goes: it would wait for a reader, as would the end. */
   shutdown(reason: DownRecord): void {
+    this.streams.drop(false);
     if (this.#state.name === 'ended') return;
     const [link, before] = [this.#link, this.#goingDown];
     if (!link || !this.#up) return this.end(reason);
