@@ -20,6 +20,7 @@ import {
   wsPeerOfOne,
 } from './support/peers.ts';
 import { rejects } from './support/rejects.ts';
+import { reset } from './support/reset.ts';
 
 /** A lookup that never answers. */
 const DEAF = { module: 'data:text/javascript,export default () => {}' };
@@ -334,7 +335,7 @@ describe('a wait', () => {
 
     it('closed resolves whoever ends it, also with nobody reading (S1)', async () => {
       const feed = await feedOf();
-      (await peerOf).socket.resetAndDestroy();
+      reset((await peerOf).socket);
       await server.close();
       expect(await feed.closed).to.include({ code: 1006, wasClean: false });
     });

@@ -14,6 +14,7 @@ import { emptied } from './support/emptied.ts';
 import { ENDLESS, type Flood, flood, MESSAGE_BYTES } from './support/flood.ts';
 import { type Conversation, type Peer, wsPeerOfOne } from './support/peers.ts';
 import { rejects } from './support/rejects.ts';
+import { reset } from './support/reset.ts';
 import { numberOf, slowOwner } from './support/slow-owner.ts';
 
 const MiB = 1024 * 1024;
@@ -244,7 +245,7 @@ describe('a peer that does not read', () => {
         break;
     }
     const drained = feed.drained();
-    (await conversation).socket.resetAndDestroy();
+    reset((await conversation).socket);
     await rejects(drained, 'ERR_GUNPORT_CLOSED');
     expect(feed.bufferedAmount).to.equal(0);
   });

@@ -8,6 +8,7 @@ import { certificates } from './support/certificates.ts';
 import { drain, feeds, frame, take } from './support/feeds.ts';
 import { answers, peer, type Script, silent, wsPeer } from './support/peers.ts';
 import { rejects } from './support/rejects.ts';
+import { reset } from './support/reset.ts';
 
 describe('retry', () => {
   const { connect, open, keep } = feeds();
@@ -101,7 +102,7 @@ describe('retry', () => {
       connection.on('up', (notice) => heard.push(notice)).on('down', (notice) => heard.push(notice));
       await connection.awaitUp();
       while (!socket) await new Promise((resolve) => setImmediate(resolve));
-      socket.resetAndDestroy();
+      reset(socket);
       await once(connection, 'down');
       await connection.awaitUp();
       expect(heard.map(({ type, protocol, attempt }) => `${type} ${protocol} ${attempt}`)).to.deep.equal([

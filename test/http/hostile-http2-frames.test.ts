@@ -8,6 +8,7 @@ import * as h2 from '../support/h2frames.ts';
 import { echoing, type H2Options, type H2Talk, h2origin, h2talks, wordsOf } from '../support/h2origin.ts';
 import { encode } from '../support/hpack.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 const OK = { ':status': 200 } as const;
 /** Milliseconds that anything here may take. */
@@ -224,7 +225,7 @@ describe('an HTTP/2 server that breaks off', () => {
   };
   const breaks: Record<string, (talk: H2Talk) => void> = {
     FIN: (talk) => talk.socket.end(),
-    RST: (talk) => talk.socket.resetAndDestroy(),
+    RST: (talk) => reset(talk.socket),
   };
   for (const [name, end] of Object.entries(breaks)) {
     for (const [phase, frames] of Object.entries(phases)) {

@@ -9,6 +9,7 @@ import * as h2 from '../support/h2frames.ts';
 import { echoing, h2origin, h2talks } from '../support/h2origin.ts';
 import { origin } from '../support/origin.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 describe('ALPN', () => {
   const { open, keep } = h2talks();
@@ -158,7 +159,7 @@ describe('an HTTP/2 connection', () => {
     const streams = ['/1', '/2', '/3', '/4'].map((path) => connection.get(path));
     await server.requests(2);
     const down = once(connection, 'down') as Promise<[LostNotice]>;
-    server.socket.resetAndDestroy();
+    reset(server.socket);
     const [notice] = await down;
     expect(notice).to.deep.include({
       protocol: 'http2',
@@ -191,7 +192,7 @@ describe('an HTTP/2 connection', () => {
     const { connection, server } = await both({ retry: 0 }, { settings: { maxConcurrentStreams: 1 } });
     const [running, waiting] = [connection.get('/1'), connection.get('/2')];
     await server.request();
-    server.socket.resetAndDestroy();
+    reset(server.socket);
     await rejects(running.response(), 'ERR_GUNPORT_CLOSED');
     await rejects(waiting.response(), 'ERR_GUNPORT_CLOSED');
     expect((await connection.monitor().down)?.reason.kind).to.equal('gave-up');

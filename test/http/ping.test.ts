@@ -11,6 +11,7 @@ import { h2talks } from '../support/h2origin.ts';
 import { repliesAt } from '../support/mortal.ts';
 import { origin } from '../support/origin.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 import { atRest, stageOn, wsOnHttp1, wsOnHttp2 } from '../support/roads.ts';
 import { sessions } from '../support/sessions.ts';
 import { errorOf } from '../support/stage.ts';
@@ -62,7 +63,7 @@ describe('ping() on HTTP/2', () => {
     const { connection, server } = await both({ retryTimeout: 60_000 }, { pong: false });
     const ping = rejects(connection.ping(), 'ERR_GUNPORT_CLOSED');
     await server.next('ping');
-    server.socket.resetAndDestroy();
+    reset(server.socket);
     await ping;
   });
 

@@ -6,6 +6,7 @@ import { feeds, frame, take } from '../support/feeds.ts';
 import { listening } from '../support/listening.ts';
 import { answers, type Peer, peer, refusing, wsPeer } from '../support/peers.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 describe('the one reconnect engine', () => {
   const { connect, open, keep } = feeds();
@@ -78,7 +79,7 @@ describe('the one reconnect engine', () => {
   });
 
   it('never comes back from a close that was asked for (RC9)', async () => {
-    const server = await keep(wsPeer(async (one) => (await one.read()) && one.socket.resetAndDestroy()));
+    const server = await keep(wsPeer(async (one) => (await one.read()) && reset(one.socket)));
     const feed = await connect(server.url, { reconnectOn: 'any', backoff: { first: 1 } });
     const ups: unknown[] = [];
     feed.on('up', (up) => ups.push(up));
@@ -88,7 +89,7 @@ describe('the one reconnect engine', () => {
   });
 
   it('of an open() goes by the same rules', async () => {
-    const server = await keep(peer((socket) => socket.resetAndDestroy()));
+    const server = await keep(peer((socket) => reset(socket)));
     heard.to('gunport:retry');
     const backoff = { strategy: 'linear', first: 2, immediate: false } as const;
     const connection = open(server.url, { retry: 2, backoff });

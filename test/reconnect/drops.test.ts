@@ -6,6 +6,7 @@ import { FakeProcess } from '../support/fake-process.ts';
 import { feeds, frame, take } from '../support/feeds.ts';
 import { returnsTo, snapshot } from '../support/leaks.ts';
 import { wsPeer } from '../support/peers.ts';
+import { reset } from '../support/reset.ts';
 
 describe('a WebSocket that is dropped again and again', () => {
   const { connect, keep } = feeds();
@@ -51,7 +52,7 @@ describe('a WebSocket that is dropped again and again', () => {
     const listeners = feed.connection.eventNames().length;
     for (let drop = 1; drop <= 10; drop++) {
       const up = once(feed, 'up');
-      sockets.at(-1)?.resetAndDestroy();
+      reset(sockets.at(-1)!);
       await up;
     }
     const expected = Array.from({ length: 10 }, (_, i) => [`down ${i + 1}`, `up ${i + 2}`]).flat();
@@ -69,7 +70,7 @@ describe('a WebSocket that is dropped again and again', () => {
         // A close that asks to come back, bytes that are no frame, and a reset, all at once; and a ping that is under
         // way, whose pong does not come.
         one.send(Buffer.concat([frame(0x88, Uint8Array.of(3, 0xf4)), Buffer.from('ff00', 'hex')]));
-        one.socket.resetAndDestroy();
+        reset(one.socket);
       }),
     );
     const feed = await connect(server.url, { ...options, keepalive: 1, pongTimeout: 1 });

@@ -7,6 +7,7 @@ import { moduleOf } from '../support/failures.ts';
 import { drain, feeds, frame, take } from '../support/feeds.ts';
 import { wsPeer } from '../support/peers.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 /** The same handler on either side: a function here, or its source there. */
 const PLACES = {
@@ -58,7 +59,7 @@ for (const [place, given] of Object.entries(PLACES)) {
     });
 
     it('gives up a lost one by choosing false, whatever retries are left', async () => {
-      const server = await keep(counting((one) => one.socket.resetAndDestroy()));
+      const server = await keep(counting((one) => reset(one.socket)));
       const handler = given(() => ({ retrying: () => false }));
       const feed = await connect(server.url, { handler });
       const { error } = await drain(feed);
@@ -72,7 +73,7 @@ for (const [place, given] of Object.entries(PLACES)) {
         wsPeer((one) => {
           tokens.push(one.header('x-token'));
           one.send(frame(0x81, 'hello'));
-          if (tokens.length < 3) one.socket.resetAndDestroy();
+          if (tokens.length < 3) reset(one.socket);
         }),
       );
       const handler = given((_options, context) => {

@@ -4,6 +4,7 @@ import type { GunportError } from '../../lib/index.ts';
 import { counting, dropping, upgradeAndDrop } from '../support/attempts.ts';
 import { drain, feeds, frame, take, untilClose } from '../support/feeds.ts';
 import { answers, peer, wsPeer } from '../support/peers.ts';
+import { reset } from '../support/reset.ts';
 
 describe('a stream of connect() whose socket is lost', () => {
   const { connect, keep } = feeds();
@@ -49,7 +50,7 @@ describe('a stream of connect() whose socket is lost', () => {
     const server = await keep(
       counting(async (one, number) => {
         got.push(`${number}: ${(await one.read()).payload}`);
-        if (number === 1) one.socket.resetAndDestroy();
+        if (number === 1) reset(one.socket);
       }),
     );
     const feed = await connect(server.url);
@@ -128,7 +129,7 @@ describe('a stream of connect() whose socket is lost', () => {
     const server = await keep(
       counting(async (one) => {
         await one.read();
-        one.socket.resetAndDestroy();
+        reset(one.socket);
       }),
     );
     const feed = await connect(server.url, { retry: 0 });

@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { type ServerOptions, WebSocketServer } from 'ws';
 import { certificates, type Pair } from './certificates.ts';
+import { reset } from './reset.ts';
 
 export interface Peer extends AsyncDisposable {
   /** `ws://127.0.0.1:port`, or `wss://localhost:port`. */
@@ -105,7 +106,7 @@ export const silent: Script = (socket) => socket.resume();
 export const closing: Script = (socket) => socket.end().resume();
 
 /** Accepts and resets. */
-export const resetting: Script = (socket) => socket.resetAndDestroy();
+export const resetting: Script = (socket) => reset(socket);
 
 /** Refuses the TLS handshake: alert handshake_failure. With scheme wss, without `secure`. */
 export const tlsRefusing: Script = (socket) =>
@@ -117,7 +118,7 @@ export function says(bytes: string | Uint8Array, after: 'silence' | 'end' | 'res
     readHead(socket).then(
       () => {
         socket.resume();
-        if (after === 'reset') socket.write(bytes, () => socket.resetAndDestroy());
+        if (after === 'reset') socket.write(bytes, () => reset(socket));
         else if (after === 'end') socket.end(bytes);
         else socket.write(bytes);
       },

@@ -5,6 +5,7 @@ import * as h2 from '../support/h2frames.ts';
 import { type H2Talk, h2origin } from '../support/h2origin.ts';
 import { hostilities } from '../support/hostile.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 import { type Asked, type Sessions, sessions } from '../support/sessions.ts';
 import { untilLine } from '../support/socks-ways.ts';
 
@@ -40,7 +41,7 @@ const FRAMES: readonly {
     script: (talk) => talk.send(Buffer.from('HTTP/1.1 200 OK\r\n\r\n'.repeat(1_000))),
   },
   { name: 'closes the connection', script: (talk) => void talk.socket.end() },
-  { name: 'resets the connection', script: (talk) => void talk.socket.resetAndDestroy() },
+  { name: 'resets the connection', script: (talk) => void reset(talk.socket) },
   {
     name: 'answers 101',
     script: (talk, stream) => talk.send(h2.headers(stream, [[':status', '101']])),

@@ -9,6 +9,7 @@ import { faultIn, piece, readBytes } from '../support/counted.ts';
 import { feeds } from '../support/feeds.ts';
 import { origin, type Talk } from '../support/origin.ts';
 import { peer } from '../support/peers.ts';
+import { reset } from '../support/reset.ts';
 import { errorOf } from '../support/stage.ts';
 
 const BAD_STATE = { code: 'ERR_GUNPORT_BAD_STATE', name: 'StreamError' };
@@ -116,7 +117,7 @@ describe('a raw stream', () => {
     expect(await stream.text()).to.equal('all they say');
     stream.data(false, 'x');
     await once(socket, 'data');
-    socket.resetAndDestroy();
+    reset(socket);
     while (stream.state !== 'ended') {
       try {
         stream.data(false, piece(0, 1_000));
@@ -187,7 +188,7 @@ describe('a raw stream', () => {
   it('fails with its connection', async () => {
     const { socket, stream } = await raw();
     const failed = errorOf(readBytes(stream));
-    socket.resetAndDestroy();
+    reset(socket);
     expect((await failed) as GunportError).to.be.instanceOf(Error);
     expect(() => stream.data(false, 'x')).to.throw();
   });

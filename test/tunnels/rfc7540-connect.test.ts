@@ -8,6 +8,7 @@ import { h2origin } from '../support/h2origin.ts';
 import { peer } from '../support/peers.ts';
 import { proxyOf } from '../support/proxies.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 import type { OriginKind, ProxyKind } from '../support/tunnel-names.ts';
 import {
   expectTunnelUp,
@@ -137,7 +138,7 @@ describe('a tunnel through a proxy of HTTP/2', () => {
 
   it('that breaks off at its far end is reset with CONNECT_ERROR, and no other is touched (RFC 9113 §8.5)', async () => {
     const proxy = await keep(proxyOf('h2c'));
-    const resetting = await keep(peer((socket) => socket.once('data', () => socket.resetAndDestroy())));
+    const resetting = await keep(peer((socket) => socket.once('data', () => reset(socket))));
     const one = { kind: 'raw' as const, host: '127.0.0.1', port: resetting.port, ca: proxy.ca };
     const other = await keep(serverOf('http'));
     const { connection, tunnels } = walk(open, [proxy, one]);

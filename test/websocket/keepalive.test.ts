@@ -5,6 +5,7 @@ import { moduleOf } from '../support/failures.ts';
 import { drain, feeds, frame, take, wordsOf } from '../support/feeds.ts';
 import type { Conversation } from '../support/peers.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 /** Answers each ping until the client leaves; tells of each. */
 async function ponging(server: Conversation, heard: (payload: string) => void = () => {}): Promise<void> {
@@ -166,7 +167,7 @@ describe('ping() of a WebSocket', () => {
     const { feed, server } = await talk({ retry: 0 });
     const ping = feed.ping();
     await server.read();
-    server.socket.resetAndDestroy();
+    reset(server.socket);
     await rejects(ping, 'ERR_GUNPORT_CLOSED');
   });
 

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { type OpenOptions, OptionError } from '../../lib/index.ts';
 import { arrived, feeds, frame, type Talk } from '../support/feeds.ts';
 import { rejects } from '../support/rejects.ts';
+import { reset } from '../support/reset.ts';
 
 const MiB = 1024 * 1024;
 /** More than the kernel takes for a peer that does not read (tcp_wmem and tcp_rmem: 10 MiB). */
@@ -93,7 +94,7 @@ describe('sending on a WebSocket', () => {
       feed.send(JAM);
       await arrived(feed, 2);
       const draining = rejects(feed.drained(), 'ERR_GUNPORT_CLOSED');
-      server.socket.resetAndDestroy();
+      reset(server.socket);
       await draining;
     }
   });

@@ -11,6 +11,7 @@ import { type Dialing, dial, type Hooks } from '../../workers/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { returnsTo, snapshot } from '../support/leaks.ts';
 import { closing, type Peer, peer, refusing, silent, tlsRefusing } from '../support/peers.ts';
+import { reset } from '../support/reset.ts';
 
 /** A sink that notes all it hears. */
 class Notebook implements Sink {
@@ -363,7 +364,7 @@ describe('transport', () => {
       for (const [script, code] of [
         [tlsRefusing, /ERR_SSL_.*HANDSHAKE_FAILURE/],
         [closing, /ECONNRESET/],
-        [(socket: net.Socket) => socket.once('data', () => socket.resetAndDestroy()), /ECONNRESET/],
+        [(socket: net.Socket) => socket.once('data', () => reset(socket)), /ECONNRESET/],
         [plain, /ERR_SSL_/],
       ] as const) {
         const { url } = await keep(peer(script, { scheme: 'wss' }));
@@ -479,7 +480,7 @@ describe('transport', () => {
 
       it('tells a reset as the loss, once', async () => {
         const { url } = await keep(
-          peer((socket) => socket.once('data', () => socket.resetAndDestroy()), { secure: false }),
+          peer((socket) => socket.once('data', () => reset(socket)), { secure: false }),
         );
         const { sink, transport } = await up(url, options);
         transport.write(Buffer.from('x'));
