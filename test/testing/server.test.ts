@@ -125,6 +125,18 @@ describe('serve', () => {
     await server.connections[0]?.closed;
   });
 
+  it('drops a connection by a FIN, or by an RST and no FIN before it', async () => {
+    const server = await stage();
+    const drop = async (reset: boolean): Promise<unknown> => {
+      const feed = await pool.connect(server.url, { retry: 0 });
+      server.drop({ reset });
+      return (await feed.closed).error?.cause;
+    };
+    const fin = 'the server ended the connection without a closing handshake';
+    expect(await drop(false)).to.include({ message: fin });
+    expect(await drop(true)).to.have.nested.property('cause.code', 'ECONNRESET');
+  });
+
   it('sends a message a byte at a time', async () => {
     const server = await stage([{ slowBytes: 'drip', every: 1 }]);
     const feed = await pool.connect(server.url, { retry: 0 });
