@@ -68,7 +68,7 @@ export async function tunnelStorm(storm: TunnelStorm): Promise<TunnelStormFigure
     await Promise.all(Array.from({ length: atOnce }, traveller));
     const drops = await weather;
     await tracker.settled(6_000);
-    await empty(country, faults);
+    await empty(country, pool, faults);
     if (faults.length > 0) throw new Error(faults.slice(0, 10).join('\n'));
     const figures = journeys.map((journey) => journey.figures);
     const sum = (name: 'hops' | 'streams' | 'well') => figures.reduce((all, one) => all + one[name], 0);
@@ -163,12 +163,16 @@ async function rage(country: Land, dice: (below: number) => number, until: numbe
   return drops;
 }
 
+/** In ms: this thread, which has all the servers, may stand still now and then. */
+const EMPTIED = 10_000;
+
 /** Nobody has a socket any more. */
-async function empty(country: Land, faults: string[]): Promise<void> {
-  const end = performance.now() + 3_000;
+async function empty(country: Land, pool: Pool, faults: string[]): Promise<void> {
+  const end = performance.now() + EMPTIED;
   while (country.alive !== '') {
     if (performance.now() > end) {
-      return void faults.push(`left alive: ${country.alive}`);
+      const ours = JSON.stringify(pool.info().threads.map(({ connections }) => connections));
+      return void faults.push(`left alive: ${country.alive}; connections of the pool: ${ours}`);
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
