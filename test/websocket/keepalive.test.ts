@@ -49,6 +49,19 @@ describe('keepalive of a WebSocket', () => {
     expect(wordsOf(await server.read())).to.match(/^ping /);
   });
 
+  it('has one ping of its own under way at a time, beside those of the user', async () => {
+    const { feed, server } = await talk({ keepalive: 10, pongTimeout: 200, retry: 0 });
+    const asked = rejects(feed.ping('mine'), 'ERR_GUNPORT_PONG_TIMEOUT');
+    expect((await drain(feed)).error?.cause).to.include({ code: 'ERR_GUNPORT_PONG_TIMEOUT' });
+    await asked;
+    const said: string[] = [];
+    await (async () => {
+      for (;;) said.push(wordsOf(await server.read()));
+    })().catch(() => {}); // The client has gone.
+    const pings = said.filter((words) => words.startsWith('ping '));
+    expect(pings).to.have.lengthOf(2).and.to.include('ping mine');
+  });
+
   it('ends a stream of wsUpgrade() with that error itself', async () => {
     const { peer } = await talk();
     const connection = open(peer.url, { keepalive: 20, pongTimeout: 50, retry: 0 });
