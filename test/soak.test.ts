@@ -35,7 +35,7 @@ describe('npm run soak', function () {
   });
 
   it('finds a port that each hand-over leaves behind', async () => {
-    const { code, output } = await soak('--seconds', '4', '--rest', '1', '--plant', 'port');
+    const { code, output } = await soak('--seconds', '2', '--rest', '0.5', '--plant', 'port');
     expect(code, output).to.equal(1);
     expect(output).to.match(/✖ \d+ ports of main instead of \d+/);
   });

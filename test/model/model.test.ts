@@ -4,7 +4,7 @@ import { FAULTS } from './faults.ts';
 import { assertPlayed, playPlans } from './modelling.ts';
 
 /** Plans in the suite; `npm run soak model` plays 100 000. */
-const PLANS = Number(process.env['GUNPORT_MODEL'] ?? 4_000);
+const PLANS = Number(process.env['GUNPORT_MODEL'] ?? 2_000);
 /** A fault must be seen within so many. */
 const FOUND_WITHIN = 10_000;
 

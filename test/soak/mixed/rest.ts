@@ -18,6 +18,8 @@ import { BOUND, type Stage, way } from './stage.ts';
 
 /** How long what differs may take to go, in milliseconds: longer than an offer waits that was lost in a dying thread. */
 const SETTLING = 15_000;
+/** The same, where what is planted does not go. */
+const SETTLING_PLANTED = 500;
 
 /** Stops, counts, and goes on. `first`: what it must be like. */
 export async function rest(
@@ -45,7 +47,8 @@ export async function rest(
     () => emptied(stage.pool),
     () => `left in the pool: ${JSON.stringify(stage.pool.info())}`,
   );
-  const sample = await settled(() => measure(stage, at), first);
+  const patience = stage.plants.length > 0 ? SETTLING_PLANTED : SETTLING;
+  const sample = await settled(() => measure(stage, at), first, patience);
   stage.ledger.resting = false;
   stage.servers.tell('speak');
   lanes.go();
@@ -53,8 +56,12 @@ export async function rest(
 }
 
 /** The first that counts what `first` does, else the last that there was time for; without `first`, what was counted twice. */
-async function settled(measured: () => Promise<Sample>, first: Sample | undefined): Promise<Sample> {
-  const end = performance.now() + SETTLING;
+async function settled(
+  measured: () => Promise<Sample>,
+  first: Sample | undefined,
+  patience: number,
+): Promise<Sample> {
+  const end = performance.now() + patience;
   for (let before = first; ; ) {
     const sample = await measured();
 
