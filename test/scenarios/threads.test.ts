@@ -51,6 +51,15 @@ describe('code beside a socket', () => {
   });
 });
 
+/** Sends back what it is sent. */
+async function echoing(): ReturnType<typeof wsServer> {
+  const server = await wsServer();
+  server.server.on('connection', (socket) => {
+    socket.on('message', (data, binary) => socket.send(data, { binary }));
+  });
+  return server;
+}
+
 describe('a thread with much under way', () => {
   const COUNT = 20_000;
   const code = (promise: Promise<unknown>): Promise<unknown> =>
@@ -111,10 +120,7 @@ describe('a thread with much under way', () => {
   }
 
   it('that uses more and more memory ends itself before there is none left: the process lives, on Node 24 as well', async () => {
-    await using server = await wsServer();
-    server.server.on('connection', (socket) => {
-      socket.on('message', (data, binary) => socket.send(data, { binary }));
-    });
+    await using server = await echoing();
     const { code, output, errors } = await run(
       `const { MISCHIEF, mischievous } = await import(args[1]);
        const lookup = MISCHIEF;
@@ -139,10 +145,7 @@ describe('a thread with much under way', () => {
   }).timeout(20_000);
 
   it('that runs out of memory at once is told as that, and takes nobody else along (or the process, on Node 24)', async () => {
-    await using server = await wsServer();
-    server.server.on('connection', (socket) => {
-      socket.on('message', (data, binary) => socket.send(data, { binary }));
-    });
+    await using server = await echoing();
     const { code, signal, output, errors } = await run(
       `const { MISCHIEF, mischievous } = await import(args[1]);
        const lookup = MISCHIEF;
