@@ -11,6 +11,8 @@ const name = new URL(import.meta.url).searchParams.get('thread') ?? '';
 export let threadId = -1;
 export const isMainThread: boolean = name.startsWith('main');
 export let parentPort: FakePort | null = null;
+/** All have one heap, and none fills it. */
+export const resourceLimits: object = {};
 
 /** Who it is, in the life that begins. */
 export function become(id: number, port: FakePort | null): void {
