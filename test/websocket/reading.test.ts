@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import type { Message } from '../../lib/index.ts';
+import { collect } from '../support/collector.ts';
 import {
   arrived,
   drain,
@@ -35,6 +36,22 @@ describe('reading a WebSocket', () => {
       expect(await reader.next()).to.deep.equal({ value: undefined, done: true });
       expect(await feed.closed).to.include({ code: 1000, wasClean: true });
     });
+  });
+
+  it('keeps nothing of what was read, while it is read on', async () => {
+    const { feed, server } = await talk();
+    const reader = feed[Symbol.asyncIterator]();
+    const memories: WeakRef<ArrayBufferLike>[] = [];
+    for (let i = 0; i < 20; i++) {
+      server.send(frame(0x82, Buffer.alloc(100_000, 7)));
+      const { value } = await reader.next();
+      memories.push(new WeakRef((value as Uint8Array).buffer));
+      await turn(); // What a WeakRef was made of lives until then.
+    }
+    collect();
+    // The last one is at hand still.
+    expect(memories.slice(0, -1).filter((memory) => memory.deref())).to.deep.equal([]);
+    await reader.return?.();
   });
 
   describe('one message at a time', () => {
