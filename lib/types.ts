@@ -21,7 +21,8 @@ export type HttpVersion = '1.1' | '1.0';
 /** Why a connection process ended.
  *  `normal` it had nothing left to do; `shutdown` it was told to; `owner-gone` its owner's thread ended;
  *  `gave-up` no retry was left (`cause` is the last failure); `uncaught` an error was thrown in its thread;
- *  `exit` its thread called process.exit (`exitCode`); `out-of-memory`; `terminated` from outside;
+ *  `exit` its thread called process.exit (`exitCode`); `out-of-memory` its heap was full, or more than 80 % of it in use;
+ *  `terminated` from outside;
  *  `unresponsive` its thread did not get to its event loop any more, and the pool's watchdog terminated it;
  *  `no-process` it was dead before, and nobody remembers of what. Source: Erlang exit reasons. */
 export type DownKind =
