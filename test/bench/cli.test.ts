@@ -102,8 +102,9 @@ describe('gunport bench', function () {
 
   it('measures a feed as it comes, in any way of reading', async () => {
     const url = await serve(feed);
-    for (const reading of ['events', 'for-await', 'batches', 'borrowed']) {
-      const { report, figures, code } = await reported(url, ...SHORT, '--read', reading);
+    const ways = ['events', 'for-await', 'batches', 'borrowed'];
+    const all = await Promise.all(ways.map((reading) => reported(url, ...SHORT, '--read', reading)));
+    for (const { report, figures, code } of all) {
       expect(code).to.equal(0);
       expect(figures).to.include({ sizeMin: 10, sizeP99: 100, sizeMax: 100 });
       // The window may end in the midst of ten.
@@ -165,13 +166,14 @@ describe('gunport bench', function () {
 
   it('takes a certificate that nobody vouches for where it is told to', async () => {
     const url = await serve(echo, { secure: true });
-    for (const peer of ['gunport', 'ws']) {
+    const meets = async (peer: string): Promise<void> => {
       const refused = await gunport('bench', url, '--peers', peer, ...SHORT);
       expect(refused.errors).to.match(/^gunport: wss:\/\/localhost:\d+\/: .*(certificate|TLS).*\n$/);
       expect(refused.code).to.equal(1);
       const { figures } = await reported(url, '--echo', '--peers', peer, '--insecure', ...SHORT);
       expect(figures.p50).to.be.above(0);
-    }
+    };
+    await Promise.all(['gunport', 'ws'].map(meets));
   });
 
   it('times pings beside a feed', async () => {
@@ -183,9 +185,25 @@ describe('gunport bench', function () {
 
   it('lets peers take turns, in one table', async () => {
     const url = await serve(echo);
-    for (const mode of ['--echo', '--ping']) {
-      const args = [url, mode, '--peers', 'gunport,ws', '--rounds', '2', '--duration', '400ms'];
-      const { report } = await reported(...args, '--warmup', '50ms');
+    const table = [url, '--peers', 'gunport,ws', '--echo', '--rounds', '2', ...SHORT];
+    const [{ output }, ...all] = await Promise.all([
+      gunport('bench', ...table),
+      ...['--echo', '--ping'].map((mode) =>
+        reported(
+          url,
+          mode,
+          '--peers',
+          'gunport,ws',
+          '--rounds',
+          '2',
+          '--duration',
+          '400ms',
+          '--warmup',
+          '50ms',
+        ),
+      ),
+    ]);
+    for (const { report } of all) {
       const rows = report.works[0]?.rows ?? [];
       expect(rows.map(({ peer }) => peer)).to.deep.equal(['gunport', 'ws']);
       for (const { samples, medians } of rows) {
@@ -193,8 +211,6 @@ describe('gunport bench', function () {
         expect(medians.p50).to.be.above(0);
       }
     }
-    const args = [url, '--peers', 'gunport,ws', '--echo', '--rounds', '2', ...SHORT];
-    const { output } = await gunport('bench', ...args);
     expect(output)
       .to.match(/^ +gunport +ws on main$/m)
       .and.to.match(/^- spread of the rates: gunport/m);
@@ -288,12 +304,15 @@ describe('gunport bench', function () {
     });
 
     it('times GETs, one after the other on each connection, or at a rate', async () => {
-      for (const how of [
+      const ways = [
         ['--connections', '2'],
         ['--rate', '200'],
         ['--concurrency', '4'],
-      ]) {
-        const { report, figures, code } = await reported(url, ...SHORT, ...how, '--header', 'x-who: me');
+      ];
+      const all = await Promise.all(
+        ways.map((how) => reported(url, ...SHORT, ...how, '--header', 'x-who: me')),
+      );
+      for (const { report, figures, code } of all) {
         expect(code).to.equal(0);
         expect(figures).to.include({ sizeMin: 100, sizeMax: 100 });
         expect(figures.p50).to.be.above(0);
