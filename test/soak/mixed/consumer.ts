@@ -49,6 +49,7 @@ const ground: Ground = {
     return { to: random() < 0.2 ? { threadId: id } : port, threadId: id };
   },
   handedOver: () => {},
+  giving: 0,
 };
 
 function tell(message: Told): void {

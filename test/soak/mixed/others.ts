@@ -95,6 +95,8 @@ export async function pools(stage: Stage, random: Random): Promise<void> {
       connection: options,
       maxConnections: 2,
       minConnections: random(2),
+      // A machine that has more to do than it can takes seconds to start a thread.
+      queueTimeout: BOUND / 2,
       retry: 'idempotent',
       retries: 20,
     },

@@ -38,6 +38,10 @@ export async function rest(
     () => journeys.home,
     () => 'a veteran does not come home',
   );
+  await until(
+    () => stage.ground.giving === 0,
+    () => `${stage.ground.giving} hand-overs of main do not end`,
+  );
   stage.servers.tell('hush');
   const defaults = Math.max(1, availableParallelism() - 1);
   await fill(stage, 2, (url, options) => stage.pool.connect(url, options));

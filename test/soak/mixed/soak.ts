@@ -213,6 +213,7 @@ class Soak {
       handedOver: () => {
         if (this.#asked.plants.includes('port')) this.#kept.push(new MessageChannel());
       },
+      giving: 0,
     };
     const close = (): void => {
       stop.abort();

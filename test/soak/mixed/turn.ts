@@ -40,6 +40,8 @@ export interface Ground {
   target(random: () => number, home: boolean): Aim;
   /** A hand-over has come about here. */
   handedOver(): void;
+  /** Hand-overs that are under way from here: each has ports and a timer, for as long as its target takes. */
+  giving: number;
 }
 
 /** Whom to give a feed to. */
@@ -171,7 +173,8 @@ class Turn implements Holder {
     this.#giving = true;
     const also = fault ? KILLED : [...KILLED, LATE_OFFER];
     const all = { feed: this.feed, data, to, roads, random, also, patience: PATIENCE };
-    const code = await attempt(kind, all);
+    this.#ground.giving++;
+    const code = await attempt(kind, all).finally(() => this.#ground.giving--);
     this.#giving = false;
     // Whether an offer was in a thread when that died, nobody can tell; then the deadline has to.
     if (!fault && code === LATE_OFFER && !ledger.isStruck(threadId))
