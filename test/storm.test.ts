@@ -6,7 +6,7 @@ import { runVerdicts } from './support/verdicts.ts';
 describe('a storm of hand-overs loses, repeats and reorders nothing (O1, O2, O3, O7)', function () {
   this.timeout(60_000);
   this.slow(30_000);
-  for (const storm of storms(0.03)) {
+  for (const storm of storms(0.02)) {
     it(`${storm.name}: ${storm.messages} messages, ${storm.transfers} times`, async () => {
       try {
         const { messages } = await runStorm(storm);

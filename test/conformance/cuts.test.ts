@@ -11,7 +11,7 @@ import { expectedOf, framesOf, replay } from './replay.ts';
 import { notOk, PATIENT } from './support.ts';
 
 /** Bytes behind the answer, up to which a case is cut at every byte; and up to which it comes byte by byte. */
-const EVERY = 400;
+const EVERY = 250;
 const SINGLE = 20_000;
 
 const bounded = USUAL.map((one) => ({ one, frames: framesOf(one) })).filter(

@@ -9,7 +9,7 @@ import { chance } from '../support/chance.ts';
 import { type Feed, feeds, frame, pause } from '../support/feeds.ts';
 import { wsServer } from '../support/peers.ts';
 
-const ROUNDS = 25 * Number(process.env['GUNPORT_SCALE'] ?? 1);
+const ROUNDS = 15 * Number(process.env['GUNPORT_SCALE'] ?? 1);
 
 type Random = ReturnType<typeof chance>;
 
