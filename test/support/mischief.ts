@@ -43,7 +43,7 @@ const POSTED = [
 /** More and more in use, a little in each turn of the loop. */
 const hoarded: unknown[] = [];
 function hoard(): void {
-  for (let i = 0; i < 100; i++) hoarded.push(new Array(128).fill(hoarded.length));
+  for (let i = 0; i < 10; i++) hoarded.push(new Array(128).fill(hoarded.length));
   setImmediate(hoard);
 }
 
