@@ -149,7 +149,7 @@ class Run {
       case 'wait': {
         const at = this.#deaf.findIndex(({ who }) => who === step.who);
         const [deaf] = at < 0 ? [] : this.#deaf.splice(at, 1);
-        return deaf && this.#order(deaf.who, { do: 'wait', port: deaf.port, how: 'waits' });
+        return deaf && this.#wait(deaf);
       }
       case 'kill':
         return this.#kill(step);
@@ -163,6 +163,15 @@ class Run {
     }
     // As between two messages: main sees what it was given before it does anything else.
     await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Takes what it was deaf to. The giver's end may have closed, and this one with it: then there is nothing to wait at. */
+  #wait({ who, port }: { readonly who: number; readonly port: MessagePort }): void {
+    try {
+      this.#order(who, { do: 'wait', port, how: 'waits' });
+    } catch (error) {
+      if ((error as Error).name !== 'DataCloneError') throw error;
+    }
   }
 
   /** Who that is, nobody knows here: whoever gets the order and owns it. */
