@@ -2,7 +2,6 @@
 // Called by interleavings.test.ts. Invariant: the same checks as in the model: OneStream, and what each actor sees; when a
 // plan is over, nothing of it is left but idle threads. Source: promises O1 to O8, S1, S2, M1, M2.
 
-import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Connection, type Monitor, Pool, type WsStream } from '../../lib/index.ts';
 import type { Plan, Step } from '../model/plan.ts';
@@ -19,6 +18,8 @@ const FOR_OWNERS: ReadonlySet<Step['do']> = new Set([
 /** Another thread that may own. */
 class Other {
   readonly worker: Worker;
+  /** It has ended, and all that it told has come: it may have been a while ago. */
+  readonly #closed: Promise<void>;
   readonly #orders: MessagePort;
   #answered: (message: FromThread | undefined) => void = () => {};
   tell: (told: Told) => void = () => {};
@@ -34,7 +35,12 @@ class Other {
       else this.#answered(message);
     });
     // Behind all that it has told.
-    port1.on('close', () => this.#answered(undefined));
+    this.#closed = new Promise((resolve) => {
+      port1.on('close', () => {
+        this.#answered(undefined);
+        resolve();
+      });
+    });
   }
 
   /** As it signs what it tells. */
@@ -58,9 +64,8 @@ class Other {
   }
 
   async end(): Promise<void> {
-    const closed = once(this.#orders, 'close');
     await this.worker.terminate();
-    await closed;
+    await this.#closed;
   }
 }
 
