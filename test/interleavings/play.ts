@@ -253,6 +253,8 @@ class Run {
         const answer = await other.ask({ type: 'settle' });
         if (answer?.type === 'settled' && answer.owns) return at + 1;
       }
+      // Where both others are dead nothing above waits, and the Down would never be heard.
+      await new Promise((resolve) => setImmediate(resolve));
     }
     return undefined;
   }
