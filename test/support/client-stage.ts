@@ -88,6 +88,7 @@ export function stages(): typeof stage {
 /** The numbers from `first` on, read by a loop until there are so many. */
 export async function numbers(client: Client<Numbered>, count: number): Promise<number[]> {
   const found: number[] = [];
+  if (count <= 0) return found;
   for await (const { n } of client) {
     if (n !== undefined) found.push(n);
     if (found.length >= count) break;
