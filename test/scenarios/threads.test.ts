@@ -60,6 +60,22 @@ async function echoing(): ReturnType<typeof wsServer> {
   return server;
 }
 
+/** In a process of its own: a thread with so many MiB of heap that `act` fills, and another, each with a feed of its own,
+ *  `feed` and `other`; then `rest` of the program. */
+function beside(url: string, { act, limit }: { act: string; limit: number }, rest: string) {
+  return run(
+    `const { MISCHIEF, mischievous } = await import(args[1]);
+     const lookup = MISCHIEF;
+     const small = new gunport.Pool({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: ${limit} } });
+     const [feed, other] = await Promise.all([small, new gunport.Pool({ threads: 1 })].map((pool) =>
+       pool.connect(mischievous(args[0]), { lookup })));
+     other.connection.monitor(() => console.log('never'));
+     small.open(mischievous(args[0], '${act}'), { lookup, retry: 0 });
+     ${rest}`,
+    { args: [url, new URL('../support/mischief.js', import.meta.url)], timeout: 15_000 },
+  );
+}
+
 describe('a thread with much under way', () => {
   const COUNT = 20_000;
   const code = (promise: Promise<unknown>): Promise<unknown> =>
@@ -121,22 +137,16 @@ describe('a thread with much under way', () => {
 
   it('that uses more and more memory ends itself before there is none left: the process lives, on Node 24 as well', async () => {
     await using server = await echoing();
-    const { code, output, errors } = await run(
-      `const { MISCHIEF, mischievous } = await import(args[1]);
-       const lookup = MISCHIEF;
-       const small = new gunport.Pool({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 64 } });
-       const [feed, other] = await Promise.all([small, new gunport.Pool({ threads: 1 })].map((pool) =>
-         pool.connect(mischievous(args[0]), { lookup })));
-       other.connection.monitor(() => console.log('never'));
-       small.open(mischievous(args[0], 'hoard'), { lookup, retry: 0 });
-       const { kind, message, exitCode } = (await feed.connection.monitor().down).reason;
+    const { code, output, errors } = await beside(
+      server.url,
+      { act: 'hoard', limit: 64 },
+      `const { kind, message, exitCode } = (await feed.connection.monitor().down).reason;
        console.log(kind, message, exitCode);
        other.send('here');
        console.log((await other.connection.await(other)).data);
        const next = await small.connect(mischievous(args[0]), { lookup });
        console.log((await next.close()).wasClean);
        other.connection.unref();`,
-      { args: [server.url, new URL('../support/mischief.js', import.meta.url)], timeout: 15_000 },
     );
     expect(output, errors).to.match(
       /^out-of-memory its thread ended itself: (5[2-9]|6\d) of at most 64 MiB of heap were in use 1\nhere\ntrue\n$/,
@@ -146,19 +156,13 @@ describe('a thread with much under way', () => {
 
   it('that runs out of memory at once is told as that, and takes nobody else along (or the process, on Node 24)', async () => {
     await using server = await echoing();
-    const { code, signal, output, errors } = await run(
-      `const { MISCHIEF, mischievous } = await import(args[1]);
-       const lookup = MISCHIEF;
-       const small = new gunport.Pool({ threads: 1, resourceLimits: { maxOldGenerationSizeMb: 24 } });
-       const [feed, other] = await Promise.all([small, new gunport.Pool({ threads: 1 })].map((pool) =>
-         pool.connect(mischievous(args[0]), { lookup })));
-       other.connection.monitor(() => console.log('never'));
-       small.open(mischievous(args[0], 'memory'), { lookup, retry: 0 });
-       console.log((await feed.connection.monitor().down).reason.kind);
+    const { code, signal, output, errors } = await beside(
+      server.url,
+      { act: 'memory', limit: 24 },
+      `console.log((await feed.connection.monitor().down).reason.kind);
        other.send('here');
        console.log((await other.connection.await(other)).data);
        other.connection.unref();`,
-      { args: [server.url, new URL('../support/mischief.js', import.meta.url)], timeout: 15_000 },
     );
     if (Number(process.versions.node.split('.')[0]) >= 24 && code !== 0) {
       expect(signal ?? `${code}`).to.match(/SIGABRT|SIGTRAP|134|133/);
