@@ -185,23 +185,11 @@ describe('gunport bench', function () {
 
   it('lets peers take turns, in one table', async () => {
     const url = await serve(echo);
-    const table = [url, '--peers', 'gunport,ws', '--echo', '--rounds', '2', ...SHORT];
+    const turns = [url, '--peers', 'gunport,ws', '--rounds', '2'];
+    const brief = ['--duration', '400ms', '--warmup', '50ms'];
     const [{ output }, ...all] = await Promise.all([
-      gunport('bench', ...table),
-      ...['--echo', '--ping'].map((mode) =>
-        reported(
-          url,
-          mode,
-          '--peers',
-          'gunport,ws',
-          '--rounds',
-          '2',
-          '--duration',
-          '400ms',
-          '--warmup',
-          '50ms',
-        ),
-      ),
+      gunport('bench', ...turns, '--echo', ...SHORT),
+      ...['--echo', '--ping'].map((mode) => reported(...turns, mode, ...brief)),
     ]);
     for (const { report } of all) {
       const rows = report.works[0]?.rows ?? [];
