@@ -5,9 +5,9 @@
 // was. Hushed, nobody sends and nobody ends.
 
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { breakOff } from './httpserver.ts';
+import { reset } from '../../support/reset.ts';
 import { stamped } from './stamps.ts';
 
 /** Sends so many at once, and again after so many ms. */
@@ -49,7 +49,7 @@ export class FeedServer {
     this.#plan = plan;
   }
 
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => {}); // A client may leave.
     const url = new URL(request.url ?? '/', 'ws://soak');
     if (url.pathname === '/never') return;
@@ -67,7 +67,7 @@ export class FeedServer {
     });
   }
 
-  #feed(ws: WebSocket, socket: Duplex, wanted: URLSearchParams): void {
+  #feed(ws: WebSocket, socket: Socket, wanted: URLSearchParams): void {
     const name = wanted.get('name') ?? '';
     const key = ++this.#keys;
     const before = this.#before.get(name);
@@ -121,7 +121,7 @@ export class FeedServer {
           socket.pause();
           return;
         default:
-          breakOff(socket);
+          reset(socket);
       }
     };
   }

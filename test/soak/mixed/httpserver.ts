@@ -5,10 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as http2 from 'node:http2';
-import { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
-import { TLSSocket } from 'node:tls';
 import { faultIn, piece } from '../../support/counted.ts';
 import { reset } from '../../support/reset.ts';
 
@@ -89,13 +86,7 @@ function events(response: ServerResponse, from: number, to: number, random: Chan
 function lose(response: ServerResponse): void {
   const { stream } = response as ServerResponse & { readonly stream?: http2.ServerHttp2Stream };
   if (stream) stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
-  else if (response.socket) breakOff(response.socket);
-}
-
-/** Ends it without a word; over TLS there is no reset. */
-export function breakOff(socket: Duplex): void {
-  if (socket instanceof Socket && !(socket instanceof TLSSocket)) reset(socket);
-  else socket.destroy();
+  else if (response.socket) reset(response.socket);
 }
 
 function drained(response: ServerResponse): Promise<void> {

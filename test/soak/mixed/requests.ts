@@ -20,12 +20,7 @@ export async function requests(stage: Stage, random: Random): Promise<void> {
   const speaks = one(random, SPEAKS);
   const since = performance.now();
   const { origin, options } = way(stage, speaks);
-  const connection = stage.pool.open(origin, {
-    ...options,
-    retryTimeout: 2,
-    // Node's own server drops a connection over TLS on which a request comes behind an answer that is stuck (HPE_PAUSED).
-    ...(speaks === 'https' ? { pipelining: 1 } : {}),
-  });
+  const connection = stage.pool.open(origin, { ...options, retryTimeout: 2 });
   const over = watched(stage, connection);
   try {
     await note(stage, 'awaitUp', connection.awaitUp());

@@ -3,11 +3,12 @@
 
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
-import * as https from 'node:https';
 import type * as net from 'node:net';
+import * as tls from 'node:tls';
 import { certificates } from '../../support/certificates.ts';
 import { chance } from '../../support/chance.ts';
 import { type Faults, faultProxy } from '../../support/faultproxy.ts';
+import { Relays } from '../../support/relay.ts';
 import { FeedServer } from './feedserver.ts';
 import { answer } from './httpserver.ts';
 
@@ -62,11 +63,29 @@ function badLine(next: (n: number) => number): Faults {
 
 const tell = (message: FromServer): void => void process.send?.(message);
 const plain = { keepAliveTimeout: 0, requestTimeout: 0, noDelay: true };
+const ports: Record<string, number> = {};
+const relays = new Relays();
+/**
+ * TLS, and `http` behind it. An HTTP/1.1 server of Node's that reads TLS itself drops a connection now and then on which a
+ * request comes before it has heard that its last answer left (HPE_PAUSED: 1 of 100,000, without pipelining, and whoever
+ * the client is).
+ */
+const secured = (client: tls.TLSSocket): void => {
+  client.on('error', () => {}); // A client may leave, at any time.
+  relays.dial('127.0.0.1', ports['http'] ?? 0).then(
+    (far) => relays.join(client, far),
+    () => client.destroy(),
+  );
+};
 const servers = {
-  http: http.createServer(plain, respond).on('upgrade', (...all) => feeds.upgrade(...all)),
-  https: https
-    .createServer({ ...plain, ...localhost }, respond)
-    .on('upgrade', (...all) => feeds.upgrade(...all)),
+  http: http
+    .createServer(plain, respond)
+    // What listens on TCP has these.
+    .on('upgrade', (request, socket, head) => feeds.upgrade(request, socket as net.Socket, head)),
+  https: tls.createServer(
+    { ...localhost, ALPNProtocols: ['http/1.1'], allowHalfOpen: true, noDelay: true },
+    secured,
+  ),
   h2c: http2.createServer(respond),
   h2: http2.createSecureServer(localhost, respond),
 };
@@ -100,7 +119,6 @@ process.on('message', (message: ToServer) => {
   }
 });
 
-const ports: Record<string, number> = {};
 for (const [name, server] of Object.entries(servers)) {
   await new Promise<void>((resolve) => server.listen({ host: '127.0.0.1', port: 0, backlog: 511 }, resolve));
   const address = server.address();
