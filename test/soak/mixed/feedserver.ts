@@ -18,6 +18,8 @@ const RATES: Readonly<Record<string, readonly [burst: number, every: number]>> =
 };
 /** Bytes that may wait in the socket. */
 const WAITING = 512 * 1024;
+/** How long one that is stalled is kept, in ms: much longer than its client waits for a pong. */
+const STALL = 10_000;
 
 /** What feeds have in common. */
 export interface FeedPlan {
@@ -52,7 +54,10 @@ export class FeedServer {
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', () => {}); // A client may leave.
     const url = new URL(request.url ?? '/', 'ws://soak');
-    if (url.pathname === '/never') return;
+    if (url.pathname === '/never') {
+      socket.on('end', () => socket.end()).resume(); // Else its end would never be heard of.
+      return;
+    }
     if (url.pathname === '/refused') {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nfull');
       return;
@@ -119,6 +124,7 @@ export class FeedServer {
         case 'stall':
           // It hears nothing more, pings neither.
           socket.pause();
+          setTimeout(() => socket.destroy(), STALL).unref();
           return;
         default:
           reset(socket);

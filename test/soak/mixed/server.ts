@@ -74,7 +74,7 @@ const secured = (client: tls.TLSSocket): void => {
   client.on('error', () => {}); // A client may leave, at any time.
   relays.dial('127.0.0.1', ports['http'] ?? 0).then(
     (far) => relays.join(client, far),
-    () => client.destroy(),
+    (error: Error) => tell({ type: 'fault', message: `nobody behind TLS: ${error.message}` }),
   );
 };
 const servers = {
@@ -82,10 +82,7 @@ const servers = {
     .createServer(plain, respond)
     // What listens on TCP has these.
     .on('upgrade', (request, socket, head) => feeds.upgrade(request, socket as net.Socket, head)),
-  https: tls.createServer(
-    { ...localhost, ALPNProtocols: ['http/1.1'], allowHalfOpen: true, noDelay: true },
-    secured,
-  ),
+  https: tls.createServer({ ...localhost, ALPNProtocols: ['http/1.1'], noDelay: true }, secured),
   h2c: http2.createServer(respond),
   h2: http2.createSecureServer(localhost, respond),
 };
