@@ -232,19 +232,22 @@ for (const road of ROADS) {
       expect(read).to.be.within(3 * MiB, BODY - 1);
     });
 
-    it('that is gone is no reason to halt: the answer comes to its end (O8)', async () => {
-      const { connection, next } = await stageOn(road, kit);
-      const stream = connection.get('/');
-      const sending = send(await next(), BODY);
-      await stream.response();
-      await atRest(connection, () => sending.sent);
-      const { down } = connection.monitor({ keep: true });
-      const owner = await mortalOwner(connection);
-      await owner.kill();
-      await sending.all;
-      expect(sending.sent).to.equal(BODY);
-      expect((await down)?.reason.kind).to.equal('owner-gone');
-    });
+    for (const flow of [undefined, 1]) {
+      const counts = flow ? 'counts messages and ' : '';
+      it(`that ${counts}is gone is no reason to halt: the answer comes to its end (O8)`, async () => {
+        const { connection, next } = await stageOn(road, kit);
+        const stream = connection.get('/', { flow });
+        const sending = send(await next(), BODY);
+        await stream.response();
+        await atRest(connection, () => sending.sent);
+        const { down } = connection.monitor({ keep: true });
+        const owner = await mortalOwner(connection);
+        await owner.kill();
+        await sending.all;
+        expect(sending.sent).to.equal(BODY);
+        expect((await down)?.reason.kind).to.equal('owner-gone');
+      });
+    }
 
     it('that cancels lets others go on', async () => {
       const { connection, next } = await stageOn(road, kit);
