@@ -278,6 +278,16 @@ for (const speaks of ['http', 'h2c'] as const) {
       expect(await readData(stream.events())).to.deep.equal(['3', '4', '5', '6', '7', '8', '9']);
     });
 
+    it('gives what waits for flow before its error', async () => {
+      const { stream, asked } = await ask({}, { flow: 1, requestTimeout: 500 });
+      await stream.response();
+      void asked.write(numbered(0, 3));
+      for (const data of ['0', '1', '2']) expect((await nextEvent(stream)).event?.data).to.equal(data);
+      expect((await rejects(connection.await(stream), 'ERR_GUNPORT_TIMEOUT')).reason).to.equal(
+        'requestTimeout',
+      );
+    });
+
     it('that nobody reads holds its server back, in bytes of small events too, and loses nothing', async () => {
       const { stream, asked } = await ask();
       let sent = 0;
