@@ -377,6 +377,19 @@ describe('a thread in an endless loop', function () {
       expect(ended).to.have.lengthOf(1);
     });
 
+    it('is given up while its connection is handed over: that fails, and all ends at the giver (O3, S1)', async () => {
+      await using pool = new Pool({ threads: 1, watchdog: { timeout: 300, terminate: true } });
+      pool.on('unresponsive', () => {});
+      const { feed, free } = await zombie(pool);
+      const { port1: target, port2: deaf } = new MessageChannel();
+      deaf.on('message', () => {}).unref();
+      await rejects(feed.transferOwnership(target), 'ERR_GUNPORT_DOWN');
+      expect(await feed.closed).to.include({ wasClean: false });
+      await rejects(feed.connection.await(feed), 'ERR_GUNPORT_DOWN');
+      target.close();
+      await free();
+    });
+
     it('lets its pool be closed, watched or not', async () => {
       const pool = new Pool({ threads: 1, watchdog: false });
       const { feed, free } = await zombie(pool);
