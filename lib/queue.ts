@@ -153,9 +153,10 @@ export class Queue<M> {
     for (const item of this.untaken()) if ('parcel' in item) this.#host.parcelRead();
   }
 
-  /** Every reader gets this error; for a queue that has been given away, of which untaken() was the last. */
+  /** Every reader gets this error; for a queue that has been given away. */
   abandon(error: Error): void {
     this.#end = { error };
+    this.#clear();
     this.#emit = undefined;
     for (const waiter of this.#waiters.splice(0)) waiter.fail(error);
     this.#way = undefined;

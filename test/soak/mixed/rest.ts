@@ -49,7 +49,8 @@ export async function rest(
   await Promise.all(stage.crew.workers.map((worker) => lend(stage, worker)));
   await until(
     () => emptied(stage.pool),
-    () => `left in the pool: ${JSON.stringify(stage.pool.info())}`,
+    () =>
+      `left in the pool: ${JSON.stringify(stage.pool.info())}; ports: ${JSON.stringify(stage.servers.ports)}`,
   );
   const patience = stage.plants.length > 0 ? SETTLING_PLANTED : SETTLING;
   const sample = await settled(() => measure(stage, at), first, patience);
