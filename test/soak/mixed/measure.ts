@@ -3,7 +3,6 @@
 // collected. Invariant: it keeps nothing alive itself.
 
 import { readdirSync } from 'node:fs';
-import { getHeapCodeStatistics } from 'node:v8';
 import { collect } from '../../support/collector.ts';
 import { openModules } from '../../support/handles.ts';
 import { snapshot } from '../../support/leaks.ts';
@@ -11,7 +10,7 @@ import { turns } from '../../support/tracker.ts';
 
 /** One thread. */
 export interface Held {
-  /** Bytes in use: heap, without what V8 has compiled; and what lies outside of it. */
+  /** Bytes in use: heap, and what lies outside of it. */
   readonly heap: number;
   readonly external: number;
   /** What keeps it alive, by type. */
@@ -35,8 +34,6 @@ export async function held(): Promise<Held> {
     await turns(2);
   }
   const { heapUsed, external } = process.memoryUsage();
-  // It compiles what is hot, again and again, for hours; nothing that anybody holds. `rss` has it.
-  const { code_and_metadata_size: code, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics();
   const {
     threads: _threads,
     descriptors: _descriptors,
@@ -46,7 +43,7 @@ export async function held(): Promise<Held> {
   } = snapshot();
   const names = process.eventNames();
   const listeners = names.reduce((sum, name) => sum + process.listenerCount(name), 0);
-  return { heap: heapUsed - code - bytecode, external, resources, listeners };
+  return { heap: heapUsed, external, resources, listeners };
 }
 
 export function whole(): Whole {

@@ -49,8 +49,7 @@ export async function rest(
   await Promise.all(stage.crew.workers.map((worker) => lend(stage, worker)));
   await until(
     () => emptied(stage.pool),
-    () =>
-      `left in the pool: ${JSON.stringify(stage.pool.info())}; ports: ${JSON.stringify(stage.servers.ports)}`,
+    () => `left in the pool: ${JSON.stringify(left(stage))}`,
   );
   const patience = stage.plants.length > 0 ? SETTLING_PLANTED : SETTLING;
   const sample = await settled(() => measure(stage, at), first, patience);
@@ -106,6 +105,11 @@ async function lend(stage: Stage, worker: Worker): Promise<void> {
 /** Nothing but veterans, each in a thread of its own. */
 function emptied(pool: Pool): boolean {
   return pool.info().threads.every(({ isolated, connections }) => isolated || connections.length === 0);
+}
+
+/** What there is in the pool, and what could have left it. */
+function left({ pool, servers }: Stage): object {
+  return { ...pool.info(), authorities: pool.authorities(), ports: servers.ports };
 }
 
 async function measure(stage: Stage, at: number): Promise<Sample> {
