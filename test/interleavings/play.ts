@@ -5,6 +5,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Connection, type Monitor, Pool, type WsStream } from '../../lib/index.ts';
 import type { Plan, Step } from '../model/plan.ts';
+import { turns } from '../support/tracker.ts';
 import { judge } from './history.ts';
 import { type Order, Program, type Told } from './program.ts';
 import { NumberServer } from './server.ts';
@@ -142,7 +143,7 @@ class Run {
   async #step(step: Step): Promise<void> {
     switch (step.do) {
       case 'turns':
-        for (const _ of step.picks) await new Promise((resolve) => setImmediate(resolve));
+        await turns(step.picks.length);
         return;
       case 'serve':
         return this.#server.send(step.count, step.size);
@@ -167,7 +168,7 @@ class Run {
         if (FOR_OWNERS.has(step.do)) this.#orderAll(step as Order);
     }
     // As between two messages: main sees what it was given before it does anything else.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns(1);
   }
 
   /** Takes what it was deaf to. The giver's end may have closed, and this one with it: then there is nothing to wait at. */
@@ -254,7 +255,7 @@ class Run {
         if (answer?.type === 'settled' && answer.owns) return at + 1;
       }
       // Where both others are dead nothing above waits, and the Down would never be heard.
-      await new Promise((resolve) => setImmediate(resolve));
+      await turns(1);
     }
     return undefined;
   }

@@ -1,5 +1,5 @@
 // relay — what every proxy of a test does once it has a way: bytes go through, both ways, and are counted.
-// Used by connect-proxy.ts, connect2-proxy.ts, socks-proxy.ts and road-server.ts.
+// Used by the proxies and road servers here, and by the soak's server to end TLS.
 // Invariant: a side that is slow holds up the other (back-pressure); a FIN passes as a FIN, and what breaks off on one
 // side breaks off on the other; close() leaves nothing that was dialled.
 

@@ -1,5 +1,5 @@
 // reset — a TCP connection broken off by an RST and nothing else.
-// Used by faultproxy.ts and its test.
+// Used by faultproxy.ts, the soak's servers, and tests of a peer that breaks off.
 // socket.resetAndDestroy() ends the socket first: its FIN comes before the RST, and the peer reads a polite end
 // (Linux: ECONNRESET is not told once the FIN was there). What is written and not yet in the kernel is lost.
 // Source: lib/net.js of Node, _reset, destroySoon and _destroy; RFC 9293 §3.10.7.4.
