@@ -27,7 +27,7 @@ const HOUSE = `
   4 owner    lib/authority/pooledoptions.ts lib/authority/lease.ts
   4 owner    lib/authority/pooledrequest.ts
   4 owner    lib/authority/authority.ts lib/authority/retryable.ts lib/authority/pooledchunks.ts
-  4 owner    lib/authority/waitingroom.ts lib/authority/reopening.ts
+  4 owner    lib/authority/waitingroom.ts lib/authority/awaiting.ts lib/authority/reopening.ts
   4 owner    lib/authority/authorityinfo.ts lib/authority/line.ts
   4 owner    lib/authority/member.ts
   4 owner    lib/authority/authorityoptions.ts lib/authority/ranks.ts

@@ -2,10 +2,10 @@
 // Made by authorities.ts when an authority is first used. A connection is member.ts's, the queue waitingroom.ts's, what
 // follows failures reopening.ts's.
 // Invariant: who asked first is served first; one waits only while every connection is at its capacity; there are no
-// more than maxConnections; whoever waits is served, or told why not, within its queueTimeout.
+// more than maxConnections; whoever waits is served, or told why not, within its queueTimeout; vacant, it stays so.
 // Source: gun_pool; HyperBEAM's pool for what that lacks (queue, bounds, back-off, eviction).
 
-import { type Settle, type WaitOptions, wait } from '../await.ts';
+import type { WaitOptions } from '../await.ts';
 import type { Connection } from '../connection.ts';
 import { type GunportError, StreamError, TimeoutError } from '../errors.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type Waiting,
 } from './authorityinfo.ts';
 import type { AuthorityName, AuthoritySettings } from './authorityoptions.ts';
+import { Awaiting } from './awaiting.ts';
 import { Member, type MemberHost, STABLE_AFTER } from './member.ts';
 import { Ranks } from './ranks.ts';
 import { isHopeless, Reopening } from './reopening.ts';
@@ -41,8 +42,9 @@ export class Authority implements MemberHost {
   readonly #ending = new Set<Member>();
   readonly #room: WaitingRoom;
   readonly #reopening: Reopening;
-  /** Who waits for it to be up. */
-  readonly #awaiting = new Set<(error: GunportError | undefined) => void>();
+  readonly #awaiting: Awaiting;
+  /** Requests that have no answer yet: each is here, or may come back. */
+  #unanswered = 0;
   #state: 'open' | 'draining' | 'stopped' = 'open';
   #told: AuthorityState;
   /** Its first connections are being opened: it is degraded, and that is nothing to tell. */
@@ -61,6 +63,7 @@ export class Authority implements MemberHost {
     this.#expected = settings.settings.http.protocols[0] === 'http2' ? EXPECTED : 1;
     this.#beginning = settings.minConnections > 0;
     this.#told = this.#beginning ? 'degraded' : 'operational';
+    this.#awaiting = new Awaiting({ joined: () => this.#awaited(), left: () => this.#settle() });
     this.#room = new WaitingRoom(
       () => this.#settle(),
       (queueTimeout) => this.#late(queueTimeout),
@@ -88,6 +91,17 @@ export class Authority implements MemberHost {
   }
 
   // ── who asks ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A request is about to ask, once or again and again: until it has its answer, this authority is not vacant. */
+  began(): void {
+    this.#unanswered++;
+  }
+
+  /** It has one, or has failed: it does not come back. */
+  answered(): void {
+    this.#unanswered--;
+    this.#settle();
+  }
 
   /** Calls `granted` now or later, or `refused`. `back`: the order of one that was served, and takes its old place. */
   ask(candidate: Candidate, queueTimeout: number, back?: number): Waiting {
@@ -281,7 +295,7 @@ export class Authority implements MemberHost {
       // Whoever waits is told now.
       if (error && this.#isHopeless && this.#up.size === 0) {
         this.#room.refuseAll(error);
-        this.#tell(error);
+        this.#awaiting.tell(error);
       }
     }
     this.#assess(error);
@@ -304,7 +318,7 @@ export class Authority implements MemberHost {
 
   #assess(error: GunportError | undefined): void {
     const { minConnections } = this.settings;
-    if (this.#up.size >= Math.max(1, minConnections)) this.#tell(undefined);
+    if (this.#up.size >= Math.max(1, minConnections)) this.#awaiting.tell(undefined);
     const short = this.#state === 'open' && this.#up.size < minConnections;
     const state = this.#reopening.isFailing || short ? 'degraded' : 'operational';
     if (state === this.#told && !(this.#beginning && this.#reopening.isFailing)) return;
@@ -313,29 +327,16 @@ export class Authority implements MemberHost {
     this.#host.turned(state, state === 'degraded' ? (error ?? this.#cause) : undefined);
   }
 
-  /** Those who wait for it to be up. */
-  #tell(error: GunportError | undefined): void {
-    for (const told of [...this.#awaiting]) told(error);
-  }
-
   /** Resolves once `minConnections` are up, or one. */
   async awaitUp({ timeout = 5_000, signal }: WaitOptions): Promise<void> {
-    if (this.#state !== 'open') throw takesNothing(this.name.origin);
-    const what = `awaitUp(${this.name.origin})`;
-    const explain = (): unknown => this.#cause;
-    await wait<void>(what, { timeout, signal }, (settle) => this.#await(settle), explain);
+    const { origin } = this.name;
+    if (this.#state !== 'open') throw takesNothing(origin);
+    await this.#awaiting.wait(`awaitUp(${origin})`, { timeout, signal }, () => this.#cause);
   }
 
-  #await(settle: Settle<void>): () => void {
-    const told = (error: GunportError | undefined): void =>
-      error ? settle(error) : settle(undefined, undefined);
-    this.#awaiting.add(told);
+  #awaited(): void {
     this.#assess(undefined);
     this.#grow();
-    return () => {
-      this.#awaiting.delete(told);
-      this.#settle();
-    };
   }
 
   /** What has no load keeps nothing alive. */
@@ -373,7 +374,7 @@ export class Authority implements MemberHost {
       });
       this.#over = { promise, resolve };
     }
-    this.#tell(takesNothing(this.name.origin));
+    this.#awaiting.tell(takesNothing(this.name.origin));
     this.#settle();
     return this.#over.promise;
   }
@@ -385,7 +386,7 @@ export class Authority implements MemberHost {
     if (this.#state !== 'open') {
       for (const member of [...this.#members]) if (member.load === 0) member.leave('ours');
     }
-    if (this.#members.size > 0) return;
+    if (this.#members.size > 0 || (this.#unanswered > 0 && this.takesBack)) return;
     if (this.#state === 'open') {
       if (this.#awaiting.size > 0 || minConnections > 0) return;
       // Its failures are remembered for as long as they count.

@@ -87,6 +87,7 @@ export class PooledRequest
     });
     // It may be read in any way, or in none: whoever reads it hears of its error.
     this.#answered.catch(() => {});
+    authority.began();
     this.#ask(undefined);
   }
 
@@ -228,9 +229,7 @@ export class PooledRequest
     stream.response({ timeout: Number.POSITIVE_INFINITY, onInform }).then(
       ({ headers }) => {
         place.answered(headers);
-        if (this.#settled) return;
-        this.#settled = true;
-        this.#resolve(stream);
+        if (this.#settle()) this.#resolve(stream);
       },
       // Its end has been told, but for one whose head had come and was given to nobody.
       (error: unknown) => this.#stream === stream && this.#fail(this.#sending?.error ?? error),
@@ -264,9 +263,15 @@ export class PooledRequest
   #fail(error: unknown): void {
     this.#forget();
     this.#waiting?.leave();
-    if (this.#settled) return;
+    if (this.#settle()) this.#reject(error);
+  }
+
+  /** It is not sent again. False: that was so before. */
+  #settle(): boolean {
+    if (this.#settled) return false;
     this.#settled = true;
-    this.#reject(error);
+    this.#authority.answered();
+    return true;
   }
 
   /** Whoever read it does no more. */

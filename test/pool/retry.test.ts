@@ -1,7 +1,9 @@
 // What is sent again by itself, and what never is: bad days of a server, request by request.
 
+import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import type { AuthorityOptions, Pool } from '../../lib/index.ts';
+import { blockUntil } from '../support/blocking.ts';
 import { goaway, reset } from '../support/h2frames.ts';
 import { type H2Origin, type H2Talk, h2origin } from '../support/h2origin.ts';
 import { type Origin, origin, type Talk } from '../support/origin.ts';
@@ -163,6 +165,26 @@ describe('a request through a pool, on a bad day', () => {
     expect(unsent).to.be.above(0);
     const posts = server.requests.filter((line) => line.startsWith('POST'));
     expect(posts).to.deep.equal(Array.from({ length: 4 }, (_, i) => `POST /${i}`));
+  });
+
+  it('whose thread has died while this one was busy comes back to its authority, which knows of its connection', async () => {
+    const server = await asked();
+    const one = pool({ retry: 'idempotent' });
+    const text = one.get(server.url).text();
+    await server.next();
+    const { threadId } = one.info().threads[0]!;
+    const threads = (): number => readdirSync('/proc/self/task').length;
+    const before = threads();
+    const gone = one.terminate(threadId);
+    // Then the Down of the connection comes before the ends of its streams.
+    blockUntil(() => threads() < before, 0);
+    await gone;
+    const { answer } = await server.next();
+    answer('once more');
+    expect(await text).to.equal('once more');
+    expect(only(one)?.connections.length).to.equal(1);
+    await one.drain(server.url);
+    await until(() => one.info().connections === 0 && server.sockets.size === 0);
   });
 
   // ── HTTP/2 ──
