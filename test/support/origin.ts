@@ -7,6 +7,7 @@
 import type * as net from 'node:net';
 import { certificates } from './certificates.ts';
 import { type Peer, type PeerOptions, peer } from './peers.ts';
+import { reset } from './reset.ts';
 
 /** The head of a request, as it came. */
 export interface Head {
@@ -249,11 +250,7 @@ class HttpTalk implements Talk {
   }
 
   reset(): void {
-    // What resetAndDestroy() does, without its FIN before the RST. The socket below a TLS one is not ours to reset.
-    // Nor is one whose own FIN is still under way: libuv would refuse, and Node never close it.
-    if (!('encrypted' in this.socket) && !this.socket.writableEnded)
-      Object.assign(this.socket, { resetAndClosing: true });
-    this.socket.destroy();
+    reset(this.socket);
   }
 
   async #more(): Promise<void> {
