@@ -190,7 +190,7 @@ class Storm {
       port.close();
     }, port1);
     await from.run(async ({ notes }, port: MessagePort) => {
-      await (notes['client'] as Client).transferOwnership(port, { timeout: 5_000 });
+      await (notes['client'] as Client).transferOwnership(port, { timeout: 15_000 });
       notes['client'] = undefined;
     }, port2);
     await taken;

@@ -45,6 +45,9 @@ export type Report =
   | { readonly type: 'done' }
   | { readonly type: 'broken'; readonly message: string };
 
+/** How long a hand-over may take on a loaded machine, in milliseconds: less than would stop the storm as stuck. */
+const PATIENCE = 15_000;
+
 /** Words of the shared memory: some counters, then four for each stream. Only the owner of the moment writes; that it
  *  has changed is told by the messages of the hand-over, behind which the words are read. */
 export const WORDS = { begun: 0, turn: 1, failed: 2, reads: 3, first: 4, each: 4 } as const;
@@ -148,7 +151,7 @@ export class Actor {
   async #give(connection: Connection, random: Random, me: number): Promise<void> {
     const { faults } = this.#setup.plan;
     while (random() * (1 + faults) > 1) if (await this.#fault(connection, random)) return;
-    await connection.transferOwnership(this.#target(random, me));
+    await connection.transferOwnership(this.#target(random, me), { timeout: PATIENCE });
   }
 
   #target(random: Random, me: number): MessagePort {
@@ -161,7 +164,7 @@ export class Actor {
     const { refused, deaf, me } = this.#setup;
     const attempts = [
       () => connection.transferOwnership(deaf, { timeout: Math.floor(random() * 4) }),
-      () => connection.transferOwnership(refused),
+      () => connection.transferOwnership(refused, { timeout: PATIENCE }),
       () => connection.transferOwnership(deaf, { data: () => {} }),
       () => connection.transferOwnership({ threadId: connection.threadId }),
       () => {
