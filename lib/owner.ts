@@ -4,14 +4,9 @@
 // after it the handle is inert. A thread whose main is blocked hands over all the same.
 // Source: promises O1 to O4; Gun's set_owner is a cast without any of this.
 
-import {
-  MessageChannel,
-  MessagePort,
-  threadId as ownThreadId,
-  postMessageToThread,
-  Worker,
-} from 'node:worker_threads';
+import { MessageChannel, MessagePort, threadId as ownThreadId, Worker } from 'node:worker_threads';
 import { checkWait, type WaitOptions, wait } from './await.ts';
+import { contact } from './contact.ts';
 import { DownError, describe, GunportError, OptionError, OwnerError, TimeoutError } from './errors.ts';
 import { now } from './events/events.ts';
 import { tellHandover } from './events/handovers.ts';
@@ -55,10 +50,6 @@ export interface Underway {
   /** Takes it back with this error, unless it is decided already. */
   interrupt(error: GunportError): void;
 }
-
-/** A loss of first contact by threadId is tried again for so long: its thread may still be loading gunport. */
-const CONTACT_TIME = 1_000;
-const CONTACT_EVERY = 10;
 
 /** @throws {OptionError} @throws {OwnerError} target dead, own far end, data not cloneable: with nothing sent. @internal */
 export function transfer(
@@ -226,34 +217,4 @@ function send(target: TransferTarget, offer: Offer, settle: (error: Error) => vo
     return () => {};
   }
   return contact(target.threadId, offer, settle);
-}
-
-/** By postMessageToThread. It fails when nobody listens there, be the thread dead or not ready yet, and the ports
- *  in a failed message are lost: so a knock without any goes first, again and again for a while. */
-function contact(threadId: number, offer: Offer, settle: (error: Error) => void): () => void {
-  if (threadId === ownThreadId) {
-    // Node refuses a message to oneself; the listener is in this very thread.
-    const emit = () => process.emit('workerMessage' as never, offer as never, ownThreadId as never);
-    const immediate = setImmediate(emit);
-    return () => clearImmediate(immediate);
-  }
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  const until = performance.now() + CONTACT_TIME;
-  const attempt = async (): Promise<void> => {
-    try {
-      await postMessageToThread(threadId, { 'gunport:knock': 1 });
-      if (!stopped) await postMessageToThread(threadId, offer, [offer.handshake]);
-    } catch (error) {
-      if (stopped) return;
-      if (performance.now() < until) timer = setTimeout(attempt, CONTACT_EVERY);
-      else
-        settle(new OwnerError('ERR_GUNPORT_TARGET_DEAD', `no thread ${threadId} answers`, { cause: error }));
-    }
-  };
-  void attempt();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-  };
 }

@@ -44,7 +44,7 @@ const HOUSE = `
   3 owner    lib/inline.ts
   3 owner    lib/streamhost.ts lib/hold.ts lib/answer.ts
   3 owner    lib/owner.ts lib/sending.ts lib/pings.ts lib/reader.ts lib/remainder.ts lib/taking.ts
-  3 owner    lib/ending.ts lib/chunks.ts lib/uploading.ts
+  3 owner    lib/ending.ts lib/chunks.ts lib/uploading.ts lib/contact.ts
   3 owner    lib/drains.ts lib/calls.ts lib/tunnel.ts
   3 owner    lib/remote.ts
   3 owner    lib/await.ts
@@ -148,7 +148,7 @@ const FACE = ['lib/index.ts', 'lib/parts/index.ts', 'lib/testing/index.ts'];
 
 /** The rooms that may post to another thread. */
 const WIRE_ROOMS = new Set([
-  ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner', 'reply'].map(
+  ...['spawn', 'host', 'mailbox', 'lifeline', 'default', 'receive', 'owner', 'contact', 'reply'].map(
     (room) => `lib/${room}.ts`,
   ),
   'lib/cookies/cookieline.ts',

@@ -2,9 +2,12 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { expect } from 'chai';
 import { connect } from '../../lib/index.ts';
 import { block } from '../support/blocking.ts';
+import { collect } from '../support/collector.ts';
 import { numbers, readNumbers } from '../support/numbers.ts';
+import { until } from '../support/poolstage.ts';
 import { errorOf, type Feed, stage } from '../support/stage.ts';
 import { TestThread } from '../support/thread.ts';
+import { turns } from '../support/tracker.ts';
 
 const DEAD = 'ERR_GUNPORT_TARGET_DEAD';
 
@@ -95,4 +98,54 @@ describe('a hand-over to a target that is dead (O3) fails, and the old owner goe
     await on.giveTo(on.b, other);
     await stranger.terminate();
   });
+
+  for (const [message, answers] of [
+    ['knock', false],
+    ['offer', true],
+  ] as const) {
+    it(`a thread id whose thread is terminated with the ${message} under way, however long it may take`, async () => {
+      const busy = new TestThread();
+      await sticks(busy, answers);
+      await on.fails(DEAD, async () => {
+        const { threadId } = busy;
+        const kill = async (): Promise<void> => {
+          if (answers) await turns(100);
+          await busy.kill();
+        };
+        await Promise.all([
+          feed.transferOwnership({ threadId }, { timeout: Number.POSITIVE_INFINITY }),
+          kill(),
+        ]);
+      });
+    });
+  }
+
+  it('a thread id whose thread died later, and nothing is held of what it was offered', async () => {
+    await using server = await numbers();
+    const busy = new TestThread();
+    await sticks(busy, false);
+    const offered = async (): Promise<WeakRef<Feed>> => {
+      const other = await connect(server.url);
+      const late = errorOf(other.transferOwnership({ threadId: busy.threadId }, { timeout: 20 }));
+      expect(await late).to.include({ code: 'ERR_GUNPORT_TRANSFER_TIMEOUT' });
+      await other.connection.close();
+      return new WeakRef(other);
+    };
+    const held = await offered();
+    await busy.kill();
+    await until(() => {
+      collect();
+      return held.deref() === undefined;
+    });
+  });
 });
+
+/** Its event loop stands still, at once or when it has `answered` a message. Resolves as soon as that is sure. */
+async function sticks(thread: TestThread, answered: boolean): Promise<void> {
+  await thread.run((_here, after) => {
+    const stick = (): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    if (after) process.once('workerMessage' as never, () => setImmediate(stick));
+    // Behind the answer to this.
+    else setImmediate(() => setImmediate(stick));
+  }, answered);
+}
