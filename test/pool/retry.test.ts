@@ -1,11 +1,11 @@
 // What is sent again by itself, and what never is: bad days of a server, request by request.
 
-import { readdirSync } from 'node:fs';
 import { expect } from 'chai';
 import type { AuthorityOptions, Pool } from '../../lib/index.ts';
 import { blockUntil } from '../support/blocking.ts';
 import { goaway, reset } from '../support/h2frames.ts';
 import { type H2Origin, type H2Talk, h2origin } from '../support/h2origin.ts';
+import { snapshot } from '../support/leaks.ts';
 import { type Origin, origin, type Talk } from '../support/origin.ts';
 import { echo, only, poolStage, until } from '../support/poolstage.ts';
 import { rejects } from '../support/rejects.ts';
@@ -173,7 +173,7 @@ describe('a request through a pool, on a bad day', () => {
     const text = one.get(server.url).text();
     await server.next();
     const { threadId } = one.info().threads[0]!;
-    const threads = (): number => readdirSync('/proc/self/task').length;
+    const threads = (): number => snapshot()['threads'] ?? 0;
     const before = threads();
     const gone = one.terminate(threadId);
     // Then the Down of the connection comes before the ends of its streams.
