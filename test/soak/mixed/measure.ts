@@ -2,7 +2,6 @@
 // Called by soak.ts in main, by consumer.ts and probe-lookup.ts in other threads, with everything that is no longer used
 // collected. Invariant: it keeps nothing alive itself.
 
-import { readdirSync } from 'node:fs';
 import { collect } from '../../support/collector.ts';
 import { openModules } from '../../support/handles.ts';
 import { snapshot } from '../../support/leaks.ts';
@@ -47,9 +46,8 @@ export async function held(): Promise<Held> {
 }
 
 export function whole(): Whole {
-  const threads = readdirSync('/proc/self/task').length;
-  const descriptors = readdirSync('/proc/self/fd').length - openModules();
-  return { rss: process.memoryUsage.rss(), threads, descriptors };
+  const { threads = 0, descriptors = 0 } = snapshot();
+  return { rss: process.memoryUsage.rss(), threads, descriptors: descriptors - openModules() };
 }
 
 /** Kinds of libuv's handles that something of ours holds; `async` are ports, whether they keep anything alive or not. */
