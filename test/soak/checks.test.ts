@@ -1,9 +1,10 @@
-// checks.test — what judges a soak, given faults that must be found: soak/mixed/ledger.ts, flatness.ts, and the command.
+// checks.test — what judges a soak, given faults that must be found: ledger, flatness, report, and the command's arguments.
 
 import { expect } from 'chai';
-import { parse } from './arguments.ts';
+import { type Mixed, parse } from './arguments.ts';
 import { counts, type Sample, verdict } from './mixed/flatness.ts';
 import { Ledger, shared } from './mixed/ledger.ts';
+import { tellResult } from './mixed/report.ts';
 import { type Stamp, stamped, stampOf } from './mixed/stamps.ts';
 
 const PAGE = 3;
@@ -74,6 +75,9 @@ describe('a stamped message of a soak', () => {
   }
 });
 
+/** Asked for without a word. */
+const MIXED: Mixed = { type: 'mixed', seconds: 300, rest: 15, allowed: 0.05, seed: undefined, plants: [] };
+
 /** Rests with these bytes of heap. */
 function rests(heaps: readonly number[], more: (i: number) => Record<string, number> = () => ({})): Sample[] {
   return heaps.map((heap, at) => ({
@@ -109,17 +113,30 @@ describe('the flatness of a soak', () => {
   it('tells nothing of memory after a few rests', () => {
     expect(verdict(rests([1, 2, 3, 4, 5]), 0.05)).to.deep.equal({ growths: [], faults: [] });
   });
+
+  it('is claimed only where it was judged', () => {
+    const told = (heaps: readonly number[]): string => {
+      const samples = rests(heaps);
+      const result = { seed: 7, totals: {}, samples, ...verdict(samples, 0.05) };
+      const { text } = tellResult(result, { ...MIXED, seconds: 60 });
+      return text.slice(text.lastIndexOf('\n') + 1);
+    };
+    const again = '; again: npm run soak -- --seconds 60 --seed 7';
+    const good = '✔ nothing lost, nothing hung, memory';
+    expect(told([1, 1, 1, 1, 1, 1])).to.equal(`${good} flat within 5.0 %${again}`);
+    expect(told([1, 2, 3, 4, 5])).to.equal(`${good} not judged, with so few rests${again}`);
+    expect(told([1, 2, 3, 4, 5, 6])).to.equal(`✖ 1 faults${again}`);
+  });
 });
 
 describe('the arguments of a soak', () => {
-  const mixed = { type: 'mixed', seconds: 300, rest: 15, allowed: 0.05, seed: undefined, plants: [] };
   for (const [line, expected] of [
-    ['', mixed],
-    ['3600', { ...mixed, seconds: 3_600, rest: 60 }],
-    ['--minutes 60 --seed 7', { ...mixed, seconds: 3_600, rest: 60, seed: 7 }],
+    ['', MIXED],
+    ['3600', { ...MIXED, seconds: 3_600, rest: 60 }],
+    ['--minutes 60 --seed 7', { ...MIXED, seconds: 3_600, rest: 60, seed: 7 }],
     [
       '--seconds 6 --rest 1 --allowed 60 --plant port',
-      { ...mixed, seconds: 6, rest: 1, allowed: 0.6, plants: ['port'] },
+      { ...MIXED, seconds: 6, rest: 1, allowed: 0.6, plants: ['port'] },
     ],
     ['storm kills', { type: 'jobs', words: ['storm', 'kills'] }],
     ['--list', { type: 'list' }],

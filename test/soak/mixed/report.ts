@@ -22,9 +22,8 @@ export function tellResult(
   const isGood = faults.length === 0;
   for (const fault of faults.slice(0, 20)) lines.push(`  ✖ ${fault.split('\n')[0]}`);
   const again = `npm run soak -- --seconds ${seconds} --seed ${seed}`;
-  const verdict = isGood
-    ? `✔ nothing lost, nothing hung, memory flat within ${percent(allowed)}`
-    : `✖ ${faults.length} faults`;
+  const memory = growths.length > 0 ? `flat within ${percent(allowed)}` : 'not judged, with so few rests';
+  const verdict = isGood ? `✔ nothing lost, nothing hung, memory ${memory}` : `✖ ${faults.length} faults`;
   return { text: [...lines, `${verdict}; again: ${again}`].join('\n'), isGood };
 }
 
