@@ -63,6 +63,13 @@ function median(values: readonly number[]): number {
   return ((low ?? 0) + (high ?? 0)) / 2;
 }
 
+/** What it holds, in words. */
+export function weighed({ memory }: Sample): string {
+  return Object.entries(memory)
+    .map(([name, bytes]) => `${name} ${mebibytes(bytes)} MiB`)
+    .join(', ');
+}
+
 export function percent(part: number): string {
   return `${(100 * part).toFixed(1)} %`;
 }

@@ -2,7 +2,7 @@
 // Called by soak.ts in main, by consumer.ts and probe-lookup.ts in other threads, with everything that is no longer used
 // collected. Invariant: it keeps nothing alive itself.
 
-import { collect } from '../../support/collector.ts';
+import { collect, giveBack } from '../../support/collector.ts';
 import { openModules } from '../../support/handles.ts';
 import { snapshot } from '../../support/leaks.ts';
 import { turns } from '../../support/tracker.ts';
@@ -32,6 +32,8 @@ export async function held(): Promise<Held> {
     collect();
     await turns(2);
   }
+  await giveBack();
+  await turns(2);
   const { heapUsed, external } = process.memoryUsage();
   const {
     threads: _threads,

@@ -12,7 +12,7 @@ import type { Mixed } from '../arguments.ts';
 import type { BodyBaton } from './body.ts';
 import { Crew } from './crew.ts';
 import { Journeys } from './feeds.ts';
-import { counts, type Growth, mebibytes, type Sample, verdict } from './flatness.ts';
+import { counts, type Growth, mebibytes, type Sample, verdict, weighed } from './flatness.ts';
 import { Lanes } from './lanes.ts';
 import { COUNTED, type Counted, Ledger, shared } from './ledger.ts';
 import { whole } from './measure.ts';
@@ -43,9 +43,9 @@ export async function soak(
   return run.result();
 }
 
-/** A part of it, and at least so many seconds where there are some minutes. */
+/** A part of it, and at least so many seconds where there are some minutes: V8 goes on compiling for as long. */
 function warmUp(seconds: number): number {
-  return seconds >= 240 ? Math.max(60, 0.15 * seconds) : 0.2 * seconds;
+  return seconds >= 240 ? Math.max(120, 0.15 * seconds) : 0.2 * seconds;
 }
 
 class Soak {
@@ -183,7 +183,7 @@ class Soak {
       const [first] = this.#samples;
       const sample = await rest(stage, this.#lanes, journeys, { at: elapsed(), first });
       const differs = first ? counts(first, sample) : [];
-      if (differs.length > 0) this.#log(`  at ${Math.round(sample.at)} s: ${differs.join(', ')}`);
+      this.#log(`  a rest at ${Math.round(sample.at)} s: ${[weighed(sample), ...differs].join(', ')}`);
       this.#samples.push(sample);
     }
   }
