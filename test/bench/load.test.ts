@@ -40,7 +40,13 @@ async function until(last: number, rate: number | undefined, make: (heard: (n: n
 
 describe('a load', () => {
   it('counts a stall for each exchange that it made wait, and as sent for the one that it hit', async () => {
-    const { recorder, unanswered } = await until(200, 500, (heard) => stallingLane(50, 150, heard));
+    let asked = 0;
+    const { recorder, unanswered } = await until(200, 500, (heard) =>
+      stallingLane(50, 150, (number) => {
+        asked = number;
+        heard(number);
+      }),
+    );
     const { p50 = 0, p90 = 0, p99 = 0, sentP50 = 0, sentP90 = 0, sentMax = 0 } = recorder.figures(true);
     // 75 of 200 were due while it stalled.
     expect(p90).to.be.above(60_000);
@@ -49,8 +55,9 @@ describe('a load', () => {
     expect(sentP50).to.be.below(p50 + 1);
     expect(sentMax).to.be.above(140_000);
     expect(unanswered).to.equal(0);
-    // Those that were due before it counted are not there: a thread had to start.
-    expect(recorder.count).to.be.within(150, 200);
+    // Those that were due before it counted are not there: a thread had to start. Behind the last that is waited for,
+    // more may be due at once.
+    expect(recorder.count).to.be.within(150, asked);
   });
 
   it('without a rate has the next one when the last is answered, and one time for each', async () => {
