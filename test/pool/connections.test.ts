@@ -242,6 +242,7 @@ describe('the connections of an authority', () => {
     const gone = await refusing();
     const down = gone.url.replace('ws', 'http');
     const other = pool({ reopenDelay: 10 });
+    await other.awaitUp(server.url); // Its thread is there.
     const error = await rejects(other.awaitUp(down, { timeout: 300 }), 'ERR_GUNPORT_TIMEOUT');
     expect(error.cause).to.include({ code: 'ERR_GUNPORT_CONNECT' });
     const controller = new AbortController();
