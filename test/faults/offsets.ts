@@ -8,6 +8,9 @@ import { type FaultProxy, type Faults, faultProxy } from '../support/faultproxy.
 const BREAKS = ['cut', 'reset'] as const;
 export type Break = (typeof BREAKS)[number];
 
+/** Bytes of the 101 of wsPeer: its frames begin behind them. */
+export const HEAD = 129;
+
 /** As many at a time. */
 const LANES = 12;
 

@@ -12,7 +12,7 @@ import { rejects } from '../support/rejects.ts';
 import { socksProxy } from '../support/socks-proxy.ts';
 import { turns } from '../support/tracker.ts';
 import { answered, usingOf } from './asking.ts';
-import { each, over, upTo } from './offsets.ts';
+import { each, HEAD, over, upTo } from './offsets.ts';
 
 const BODY = 'Hello world!';
 const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n';
@@ -107,7 +107,7 @@ describe('a line that stalls', function () {
     await over(server.port, {}, async (line) => {
       const options = { retry: 0, keepalive: SOON, pongTimeout: SOON };
       const feed = await connect(line.url(server.url), options);
-      await line.reached(129 + 7);
+      await line.reached(HEAD + 7);
       line.stall('down');
       // Nothing of this thread is needed for it.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4 * SOON);
@@ -132,7 +132,7 @@ describe('a line that stalls', function () {
       }),
     );
     await each(upTo(3), (at) =>
-      over(server.port, { down: { stall: 129 + at } }, async (line) => {
+      over(server.port, { down: { stall: HEAD + at } }, async (line) => {
         const feed = await connect(line.url(server.url), { closingTimeout: SOON });
         const closed = await feed.close(1000);
         expect(closed).to.include({ wasClean: false });

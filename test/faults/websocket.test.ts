@@ -9,7 +9,7 @@ import type { Faults } from '../support/faultproxy.ts';
 import { type Feed, feeds, frame, plain } from '../support/feeds.ts';
 import { type Peer, unhex, wsPeer } from '../support/peers.ts';
 import { turns } from '../support/tracker.ts';
-import { breaksAt, each, over, some, upTo } from './offsets.ts';
+import { breaksAt, each, HEAD, over, some, upTo } from './offsets.ts';
 
 /** What the server says behind its 101, and what is given to the user when it has arrived. */
 const SAID: readonly (readonly [bytes: Buffer, given?: string])[] = [
@@ -169,7 +169,7 @@ describe('a WebSocket over a bad line', function () {
       const lines: Faults[] = [
         { down: { trickle: { bytes: 1 } }, up: { trickle: { bytes: 1 } } },
         { down: { trickle: { bytes: 7 } }, up: { delay: 1 } },
-        { down: { coalesce: 129 + FRAMES.length } },
+        { down: { coalesce: HEAD + FRAMES.length } },
       ];
       await each(secure ? lines.slice(0, 2) : lines, (faults) =>
         over(port, faults, async (line) => {
@@ -186,10 +186,10 @@ describe('a WebSocket over a bad line', function () {
     const { port, url } = await server();
     const good = await keep(wsPeer(async (one) => one.send(frame(0x81, 'still here'))));
     const beside = await connect(good.url);
-    const said = 129 + FRAMES.length;
+    const said = HEAD + FRAMES.length;
     const anywhere = upTo(99).map((i) => ({ at: Math.floor((i * said) / 100), seed: seed + i, every: 60 }));
     // Whatever the seed: reserved bits where the frames begin.
-    const reserved = { at: 129, bytes: Buffer.of(0xf1) };
+    const reserved = { at: HEAD, bytes: Buffer.of(0xf1) };
     const codes = new Map<object, string | undefined>();
     await each([reserved, ...anywhere], (corrupt) =>
       over(port, { down: { corrupt, halfClose: said } }, async (line) => {
@@ -235,7 +235,7 @@ describe('a WebSocket over a bad line', function () {
     await over(
       counting.port,
       // Behind the head and 0, 1 … messages of three bytes, and a byte of the next; the sixth lives.
-      (number) => (number < 5 ? { down: { [number % 2 ? 'reset' : 'cut']: 129 + number * 3 + 1 } } : {}),
+      (number) => (number < 5 ? { down: { [number % 2 ? 'reset' : 'cut']: HEAD + number * 3 + 1 } } : {}),
       async (line) => {
         const feed = await connect(line.url(counting.url), { retry: 5, retryTimeout: 1 });
         const events: string[] = [];
